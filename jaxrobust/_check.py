@@ -1,0 +1,124 @@
+"""Checks at the Python boundary: one clear line that names the argument, the value and the cure.
+
+Values under a trace (inside jit, vmap, grad) cannot be read: shapes are still checked there,
+values are not, and the functions answer bad traced numbers with NaN or a status code.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Concrete = np.ndarray | None
+
+
+def concrete(x: Any) -> Concrete:
+    """Return x as a NumPy array, or None where x is being traced."""
+    return None if isinstance(x, jax.core.Tracer) else np.asarray(x)
+
+
+def real(name: str, x: Any, shape: tuple[int | None, ...] | None = None) -> jax.Array:
+    """Return x as a floating JAX array; refuse text, complex, NaN, infinity and a wrong shape.
+
+    `shape` lists the wanted sizes, None for any: `(None, 3)` is a matrix of 3 columns.
+    """
+    if not isinstance(x, jax.Array | np.ndarray | np.generic | int | float):
+        try:
+            x = np.asarray(x)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{name} is not an array of numbers: {error}") from None
+    if x is None or (isinstance(x, np.ndarray) and x.dtype.kind not in "biuf"):
+        raise ValueError(f"{name} must hold real numbers, got {type(x).__name__} {x!r:.60}")
+    array = jnp.asarray(x)
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        if jnp.issubdtype(array.dtype, jnp.complexfloating):
+            raise ValueError(f"{name} must be real, got dtype {array.dtype}")
+        array = array.astype(jnp.result_type(float))
+    if shape is not None:
+        shaped(name, array, shape)
+    values = concrete(array)
+    if values is not None and not np.all(np.isfinite(values)):
+        bad = int(np.sum(~np.isfinite(values)))
+        raise ValueError(
+            f"{name} has {bad} non-finite of {values.size} entries: remove or impute them"
+        )
+    return array
+
+
+def shaped(name: str, array: jax.Array, shape: tuple[int | None, ...]) -> None:
+    """Refuse an array whose shape does not match (None matches any size but an empty one)."""
+    want = ", ".join("any" if n is None else str(n) for n in shape)
+    fits = array.ndim == len(shape) and all(
+        n in (None, m) and m > 0 for n, m in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(f"{name} must have shape ({want}) and not be empty, got {array.shape}")
+
+
+def between(
+    name: str, x: Any, low: float, high: float, *, open_low: bool = False, open_high: bool = False
+) -> jax.Array:
+    """Return x as a floating array; refuse any value outside the interval."""
+    array = real(name, x)
+    values = concrete(array)
+    if values is not None:
+        below = values <= low if open_low else values < low
+        above = values >= high if open_high else values > high
+        if np.any(below | above):
+            worst = values[below | above].flat[0] if values.ndim else values
+            left, right = "(" if open_low else "[", ")" if open_high else "]"
+            raise ValueError(f"{name} must lie in {left}{low:g}, {high:g}{right}, got {worst:g}")
+    return array
+
+
+def rate(name: str, x: Any) -> jax.Array:
+    """Return x as a floating array; refuse anything outside [0, 1]."""
+    return between(name, x, 0.0, 1.0)
+
+
+def positive(name: str, x: Any) -> jax.Array:
+    """Return x as a floating array; refuse zero and below."""
+    return between(name, x, 0.0, np.inf, open_low=True, open_high=True)
+
+
+def count(name: str, x: Any, low: int = 1, high: int | None = None) -> int:
+    """Return x as a Python int in [low, high]; refuse fractions, booleans and traced values."""
+    if isinstance(x, jax.core.Tracer):
+        raise ValueError(f"{name} sets a shape and must be a Python int, not a traced value")
+    if isinstance(x, bool) or int(x) != x or x < low or (high is not None and x > high):
+        limit = f">= {low}" if high is None else f"in {low}..{high}"
+        raise ValueError(f"{name} must be a whole number {limit}, got {x!r}")
+    return int(x)
+
+
+def labels(name: str, y: Any, classes: int) -> jax.Array:
+    """Return y as an integer array of labels 0..classes-1; refuse anything else."""
+    values = concrete(y)
+    if values is None:
+        return y if jnp.issubdtype(y.dtype, jnp.integer) else y.astype(int)
+    if values.dtype.kind == "f" and np.all(np.isfinite(values)) and np.all(values == values // 1):
+        values = values.astype(int)
+    if values.dtype.kind not in "iu":
+        raise ValueError(f"{name} must hold integer labels 0..{classes - 1}, got {values.dtype}")
+    if values.size == 0:
+        raise ValueError(f"{name} is empty: give at least one label")
+    if values.min() < 0 or values.max() >= classes:
+        out = values[(values < 0) | (values >= classes)].flat[0]
+        raise ValueError(f"{name} must hold labels 0..{classes - 1}, got {out}")
+    return jnp.asarray(values)
+
+
+def signs(name: str, y: Any) -> jax.Array:
+    """Return y as it came (+-1 labels); refuse any other value, with the cure for 0/1."""
+    values = concrete(y)
+    if values is None:
+        return y
+    if values.size == 0:
+        raise ValueError(f"{name} is empty: give at least one label")
+    if values.dtype.kind not in "iuf" or not np.all(np.abs(values) == 1):
+        cure = " (map 0/1 labels by 2*y - 1)" if set(np.unique(values)) <= {0, 1} else ""
+        raise ValueError(f"{name} must hold -1 and +1 only{cure}, got {np.unique(values)[:4]}")
+    return jnp.asarray(values)
