@@ -11,13 +11,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 Concrete = np.ndarray | None
 
 
+def _kind(x: Any) -> str:
+    return f"an array of dtype {x.dtype}" if isinstance(x, np.ndarray) else f"{x!r:.40}"
+
+
 def concrete(x: Any) -> Concrete:
     """Return x as a NumPy array, or None where x is being traced."""
-    return None if isinstance(x, jax.core.Tracer) else np.asarray(x)
+    return None if isinstance(x, Tracer) else np.asarray(x)
 
 
 def real(name: str, x: Any, shape: tuple[int | None, ...] | None = None) -> jax.Array:
@@ -31,7 +36,7 @@ def real(name: str, x: Any, shape: tuple[int | None, ...] | None = None) -> jax.
         except (ValueError, TypeError) as error:
             raise ValueError(f"{name} is not an array of numbers: {error}") from None
     if x is None or (isinstance(x, np.ndarray) and x.dtype.kind not in "biuf"):
-        raise ValueError(f"{name} must hold real numbers, got {type(x).__name__} {x!r:.60}")
+        raise ValueError(f"{name} must hold real numbers, got {_kind(x)}")
     array = jnp.asarray(x)
     if not jnp.issubdtype(array.dtype, jnp.floating):
         if jnp.issubdtype(array.dtype, jnp.complexfloating):
@@ -86,7 +91,7 @@ def positive(name: str, x: Any) -> jax.Array:
 
 def count(name: str, x: Any, low: int = 1, high: int | None = None) -> int:
     """Return x as a Python int in [low, high]; refuse fractions, booleans and traced values."""
-    if isinstance(x, jax.core.Tracer):
+    if isinstance(x, Tracer):
         raise ValueError(f"{name} sets a shape and must be a Python int, not a traced value")
     if isinstance(x, bool) or int(x) != x or x < low or (high is not None and x > high):
         limit = f">= {low}" if high is None else f"in {low}..{high}"

@@ -19,4 +19,6 @@ settings.register_profile(
 settings.load_profile("jaxrobust")
 
 # Shape annotations are checked at run time in the tests only.
-install_import_hook("jaxrobust", "beartype.beartype").install()
+install_import_hook(
+    "jaxrobust", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+)

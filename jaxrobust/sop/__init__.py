@@ -1,1 +1,39 @@
-"""."""
+"""Sparse over-parameterization: y = J theta + s with s = u*u - v*v.
+
+`problem` draws instances; `descent` (one step) and `trajectory` (many) are the algorithm; `flow` is
+the exact limit of its gradient flow, `convex` the certified l1 program, `theory` what links them:
+lam = -log(gamma) / (2 alpha). `linearize` makes the model of a network. Letters as in the SOP
+paper, Liu, Zhu, Qu, You (ICML 2022, arXiv 2202.14026).
+"""
+
+from jaxrobust.sop import convex, descent, flow, problem, theory
+from jaxrobust.sop.convex import L1Solution, certificate, solve_l1
+from jaxrobust.sop.flow import FlowLimit, flow_limit
+from jaxrobust.sop.linearize import Linearization, linearize
+from jaxrobust.sop.problem import Problem, coherence, draw
+from jaxrobust.sop.status import Status, explain
+from jaxrobust.sop.trajectory import End, Path, run, trajectory
+
+__all__ = [
+    "End",
+    "FlowLimit",
+    "L1Solution",
+    "Linearization",
+    "Path",
+    "Problem",
+    "Status",
+    "certificate",
+    "coherence",
+    "convex",
+    "descent",
+    "draw",
+    "explain",
+    "flow",
+    "flow_limit",
+    "linearize",
+    "problem",
+    "run",
+    "solve_l1",
+    "theory",
+    "trajectory",
+]
