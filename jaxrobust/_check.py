@@ -30,13 +30,21 @@ def real(name: str, x: Any, shape: tuple[int | None, ...] | None = None) -> jax.
 
     `shape` lists the wanted sizes, None for any: `(None, 3)` is a matrix of 3 columns.
     """
+    return _read(name, x, shape)[0]
+
+
+def _read(
+    name: str, x: Any, shape: tuple[int | None, ...] | None = None
+) -> tuple[jax.Array, Concrete]:
+    """Return x as an array and its values (None under a trace; a constant in jit still has them)."""
     if not isinstance(x, jax.Array | np.ndarray | np.generic | int | float):
         try:
             x = np.asarray(x)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{name} is not an array of numbers: {error}") from None
-    if x is None or (isinstance(x, np.ndarray) and x.dtype.kind not in "biuf"):
+    if isinstance(x, np.ndarray) and x.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers, got {_kind(x)}")
+    values = concrete(x)
     array = jnp.asarray(x)
     if not jnp.issubdtype(array.dtype, jnp.floating):
         if jnp.issubdtype(array.dtype, jnp.complexfloating):
@@ -44,13 +52,12 @@ def real(name: str, x: Any, shape: tuple[int | None, ...] | None = None) -> jax.
         array = array.astype(jnp.result_type(float))
     if shape is not None:
         shaped(name, array, shape)
-    values = concrete(array)
     if values is not None and not np.all(np.isfinite(values)):
         bad = int(np.sum(~np.isfinite(values)))
         raise ValueError(
             f"{name} has {bad} non-finite of {values.size} entries: remove or impute them"
         )
-    return array
+    return array, values
 
 
 def shaped(name: str, array: jax.Array, shape: tuple[int | None, ...]) -> None:
@@ -67,8 +74,7 @@ def between(
     name: str, x: Any, low: float, high: float, *, open_low: bool = False, open_high: bool = False
 ) -> jax.Array:
     """Return x as a floating array; refuse any value outside the interval."""
-    array = real(name, x)
-    values = concrete(array)
+    array, values = _read(name, x)
     if values is not None:
         below = values <= low if open_low else values < low
         above = values >= high if open_high else values > high
@@ -93,9 +99,13 @@ def count(name: str, x: Any, low: int = 1, high: int | None = None) -> int:
     """Return x as a Python int in [low, high]; refuse fractions, booleans and traced values."""
     if isinstance(x, Tracer):
         raise ValueError(f"{name} sets a shape and must be a Python int, not a traced value")
-    if isinstance(x, bool) or int(x) != x or x < low or (high is not None and x > high):
+    try:
+        whole = not isinstance(x, bool) and int(x) == x
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole or x < low or (high is not None and x > high):
         limit = f">= {low}" if high is None else f"in {low}..{high}"
-        raise ValueError(f"{name} must be a whole number {limit}, got {x!r}")
+        raise ValueError(f"{name} must be a whole number {limit}, got {x!r:.40}")
     return int(x)
 
 

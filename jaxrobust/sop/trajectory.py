@@ -143,21 +143,21 @@ def _row_form(J: Array, y: Array, alpha: Any, gamma: Any, tau: Any, rule: str) -
 
 def _gram_form(J: Array, y: Array, alpha: Any, gamma: Any, tau: Any, rule: str) -> Form:
     """Iterate on nu in N-space: the same iterates at 2 N^2 flops a step."""
-    K = J @ J.T
+    K = J @ J.T  # symmetric; nu @ K keeps the lanes in front when many share one K
     zero = jnp.zeros_like(y)
 
     if rule == "multiplicative":
         log_gamma = jnp.log(gamma)
 
         def dual_step(nu):
-            r = K @ nu + sparse_part(nu, alpha, log_gamma) - y
+            r = nu @ K + sparse_part(nu, alpha, log_gamma) - y
             return nu - tau * r, r
 
         return zero, dual_step, lambda nu: (J.T @ nu, sparse_part(nu, alpha, log_gamma))
 
     def step(state):
         nu, u, v = state
-        r = K @ nu + (u * u - v * v) - y
+        r = nu @ K + (u * u - v * v) - y
         pull = 2 * alpha * tau * r
         return (nu - tau * r, u - u * pull, v + v * pull), r
 

@@ -1,0 +1,134 @@
+"""The command line: `main(study)` for one file, `main([...])` for a folder of them."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxrobust.lab import report
+from jaxrobust.lab.store import StoreError
+from jaxrobust.lab.study import PRESETS, Bench, Result, Study, conduct
+
+
+def main(studies: Study | Sequence[Study], arguments: Sequence[str] | None = None) -> int:
+    """Run studies as the command line says and give the exit status.
+
+    0: no claim refuted and every control refuted; 1: otherwise; 2: the call was wrong. Switches
+    float64 on. With one study, the fields of its Config are flags too.
+    """
+    one = isinstance(studies, Study)
+    known = {studies.name: studies} if one else {s.name: s for s in studies}
+    parser = _parser(known, one)
+    options, rest = parser.parse_known_args(arguments)
+    names = list(known) if one or not options.names else options.names
+    if not one and names == ["list"]:
+        for study in known.values():
+            print(f"{study.name:<24}{study.title}")
+        return 0
+    unknown = [n for n in names if n not in known]
+    if unknown:
+        parser.error(f"no study {unknown[0]!r}: choose from {', '.join(known)}, or list")
+    if rest and len(names) > 1:
+        parser.error(f"{rest[0]}: unknown, or a flag of one study: name that study alone")
+    if options.help:
+        parser.print_help()
+        if len(names) > 1:
+            return 0
+        rest = ["--help"]
+    # Before anything is traced: theory is checked in float64, and never in TF32.
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_default_matmul_precision", "float32")
+    try:
+        configs = {n: _config(known[n], options, rest) for n in names}
+        if options.seeds is not None and options.seeds < 1:
+            parser.error(f"--seeds must be >= 1, got {options.seeds}")
+        bench = Bench(jax.random.key(options.key), options.store, not options.quiet)
+        results = [_one(known[n], configs[n], bench, options) for n in names]
+    except (ValueError, OSError, StoreError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        kept = f"; --store {options.store} goes on from here" if options.store else ""
+        print(f"stopped{kept}", file=sys.stderr)
+        return 130
+    _table(results)
+    return 0 if all(r.ok for r in results) else 1
+
+
+def _parser(known: dict[str, Study], one: bool) -> argparse.ArgumentParser:
+    only = next(iter(known.values())) if one else None
+    parser = argparse.ArgumentParser(
+        prog=f"python {Path(sys.argv[0]).name}" if one else "python -m experiments",
+        description=only.title if only else "Run studies: figures, verdicts, gallery.",
+        add_help=False,
+        allow_abbrev=False,
+    )
+    if not one:
+        parser.add_argument("names", nargs="*", help="studies (all of them by default), or: list")
+    parser.add_argument("--preset", choices=PRESETS, default="laptop", help="default: laptop")
+    parser.add_argument("--seeds", type=int, help="replicates; default: the preset's")
+    parser.add_argument("--key", type=int, default=0, help="root of all randomness; default: 0")
+    parser.add_argument("--out", type=Path, default=Path("figures"), help="default: figures")
+    parser.add_argument("--store", type=Path, help="folder that makes the run resumable")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.add_argument("-h", "--help", action="store_true", help="this, and a study's own flags")
+    return parser
+
+
+def _config(study: Study, options: argparse.Namespace, rest: list[str]) -> Any:
+    config = study.presets[options.preset]
+    if rest:
+        import tyro
+
+        config = tyro.cli(
+            type(config), default=config, args=rest, prog=study.name, description=study.caption
+        )
+    return config if options.seeds is None else dataclasses.replace(config, seeds=options.seeds)
+
+
+def _one(study: Study, config: Any, bench: Bench, options: argparse.Namespace) -> Result:
+    """Run one study and write what it gave."""
+    store = None if bench.store is None else bench.store / study.name
+    begun = time.perf_counter()
+    if not options.quiet:
+        print(f"{study.name}: {study.title}", file=sys.stderr)
+    result = conduct(study, config, dataclasses.replace(bench, store=store), preset=options.preset)
+    files = report.write(result, options.out)
+    seconds = time.perf_counter() - begun
+    print(f"{study.name}: {files[0]}, {files[1].name} ({seconds:.0f} s)", file=sys.stderr)
+    return result
+
+
+def _table(results: list[Result]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    colours = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow"}
+    table = Table("study", "claim", "kind", "measured", "verdict", "control")
+    for result in results:
+        for v in result.verdicts:
+            said, measured = v.main.verdict.value, v.main.measured
+            controlled = v.control.verdict.value
+            table.add_row(
+                result.study.name,
+                v.claim.name,
+                v.claim.kind,
+                "" if measured is None else f"{measured:.3g}",
+                f"[{colours.get(said, 'white')}]{said}[/]",
+                f"[{'green' if controlled == 'refuted' else 'red'}]{controlled}[/]",
+            )
+    console = Console()
+    console.print(table)
+    for result in results:
+        for v in result.verdicts:
+            if not v.ok or v.main.verdict == "inconclusive":
+                console.print(f"{result.study.name} / {v.claim.name}: {v.main.detail}")
+            if v.control.verdict != "refuted":
+                console.print(f"{result.study.name} / {v.claim.name}, control: {v.control.detail}")

@@ -1,0 +1,103 @@
+"""Write what a study gave: its picture, its verdicts, and the gallery of all that lies there."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from jaxrobust.lab.study import Result
+
+_HEAD = """# Gallery
+
+Drawn and written by `python -m experiments` (or `make figures`); do not edit by hand. In every
+picture theory is a line and practice is points; bars are 95 % intervals over seeds. Each claim is
+judged beside a control, a wrong formula or estimator put through the same test, which must come out
+refuted.
+"""
+
+
+def write(result: Result, out: Path) -> list[Path]:
+    """Write NAME.png, NAME.json and the gallery README.md; each whole or not at all."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise OSError(f"out {out} is a file: give a folder") from None
+    name = result.study.name
+    record = {
+        "name": name,
+        "title": result.study.title,
+        "caption": result.study.caption,
+        "ok": result.ok,
+        "claims": [v.as_dict() for v in result.verdicts],
+        "provenance": result.provenance,
+    }
+    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    files = {out / f"{name}.png": result.picture, out / f"{name}.json": text.encode()}
+    for path, content in files.items():
+        _replace(path, content)
+    _replace(out / "README.md", gallery(out).encode())
+    return [*files, out / "README.md"]
+
+
+def gallery(out: Path) -> str:
+    """Make the gallery's text from the records in a folder."""
+    parts = [_HEAD]
+    for path in sorted(out.glob("*.json")):
+        record = json.loads(path.read_text())
+        seeds, preset = (record["provenance"][k] for k in ("seeds", "preset"))
+        parts.append(
+            f"\n## {record['title']}\n\n`python -m experiments {record['name']}` · {seeds} seeds · "
+            f"preset {preset or 'none'}\n\n![{record['name']}]({record['name']}.png)\n\n"
+            f"{record['caption']}\n\n"
+            "| claim | kind | predicted | measured | n | verdict | control | its verdict |\n"
+            "|---|---|---|---|---|---|---|---|\n"
+        )
+        parts.extend(_row(claim) for claim in record["claims"])
+    return "".join(parts)
+
+
+def _row(claim: dict[str, Any]) -> str:
+    control = claim["control"]
+    cells = (
+        f"**{claim['name']}**: {claim['statement']} *({claim['basis']}: {claim['source']})*",
+        claim["kind"],
+        _number(claim["predicted"]),
+        _number(claim["measured"]) + _span(claim["interval"]),
+        str(claim["n"]),
+        f"**{claim['verdict'].replace('_', ' ')}**",
+        f"{control['name']}: {_number(control['measured'])}",
+        control["verdict"],
+    )
+    return "| " + " | ".join(c.replace("|", "\\|").replace("\n", " ") for c in cells) + " |\n"
+
+
+def _number(x: float | None) -> str:
+    return "–" if x is None else f"{x:.3g}"
+
+
+def _span(interval: list[float | None] | None) -> str:
+    if interval is None:
+        return ""
+    low, high = ("∞" if x is None else f"{x:.3g}" for x in interval)
+    return f" [{'−' if low == '∞' else ''}{low}, {high}]"
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write beside and rename, so that a full disk or Ctrl-C leaves the previous file."""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except PermissionError:
+        raise OSError(f"cannot write in {path.parent}: choose another folder with --out") from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,129 @@
+"""A study: what the theory says, the run that tests it, and the picture of both, in one object."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxrobust.lab import figure
+from jaxrobust.lab.claim import Claim, Verdict, judge
+from jaxrobust.lab.sweep import sweep
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.figure import Figure
+
+PRESETS = ("smoke", "laptop", "gpu")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a study's sweeps share: the root key, the store, whether to show progress."""
+
+    key: Any
+    store: Path | None = None
+    progress: bool = False
+
+    def sweep(
+        self,
+        trial: Callable[..., Any],
+        axes: Mapping[str, Any],
+        seeds: Any,
+        *,
+        name: str = "main",
+        **kwargs: Any,
+    ) -> xarray.Dataset:
+        """Run `lab.sweep` with this bench's key and store; `name` tells a study's sweeps apart."""
+        store = None if self.store is None else self.store / name
+        options = {"key": self.key, "store": store, "progress": self.progress, **kwargs}
+        return sweep(trial, axes, seeds, **options)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study; `lab.main(study)` makes it a command.
+
+    Attributes
+    ----------
+    name, title, caption
+        A word for files and commands, a line for the list, a paragraph for the gallery.
+    presets
+        A frozen dataclass `Config` for each of "smoke" (seconds, for tests), "laptop" and "gpu";
+        its field `seeds` is how many replicates run.
+    simulate
+        `simulate(config, bench) -> xarray.Dataset`, by `bench.sweep`.
+    claims
+        `claims(dataset, config) -> [Claim]`.
+    plot
+        `plot(dataset, config) -> Figure`, from `lab.figure.panels`.
+    """
+
+    name: str
+    title: str
+    caption: str
+    presets: Mapping[str, Any]
+    simulate: Callable[[Any, Bench], xarray.Dataset]
+    claims: Callable[[xarray.Dataset, Any], Sequence[Claim]]
+    plot: Callable[[xarray.Dataset, Any], Figure]
+
+    def __post_init__(self):
+        if not self.name.isidentifier():
+            raise ValueError(f"name must be one word for files and commands, got {self.name!r}")
+        missing = [p for p in PRESETS if p not in self.presets]
+        if missing:
+            raise ValueError(f"presets of {self.name} lack {', '.join(missing)}")
+        for preset, config in self.presets.items():
+            if not dataclasses.is_dataclass(config) or not hasattr(config, "seeds"):
+                raise ValueError(f"preset {preset!r} of {self.name} must be a dataclass with seeds")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run of a study gave."""
+
+    study: Study
+    config: Any
+    dataset: xarray.Dataset
+    verdicts: Sequence[Verdict]
+    picture: bytes
+    provenance: dict[str, Any]
+
+    @property
+    def ok(self) -> bool:
+        """Return whether no claim is refuted and every control is."""
+        return all(v.ok for v in self.verdicts)
+
+
+def conduct(study: Study, config: Any, bench: Bench, *, preset: str = "") -> Result:
+    """Simulate, judge and draw."""
+    dataset = study.simulate(config, bench)
+    verdicts = [judge(claim, bench.key) for claim in study.claims(dataset, config)]
+    with figure.style():
+        drawn = study.plot(dataset, config)
+        figure.stamp(drawn, verdicts)
+        picture = figure.png(drawn)
+    return Result(study, config, dataset, verdicts, picture, _provenance(config, bench, preset))
+
+
+def _provenance(config: Any, bench: Bench, preset: str) -> dict[str, Any]:
+    device = jax.devices()[0]
+    packages = ("jaxrobust", "jax", "jaxlib", "numpy", "scipy", "matplotlib", "xarray")
+    return {
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
+        "device": f"{device.platform} {device.device_kind}" if device.platform != "cpu" else "cpu",
+        "machine": f"{sys.platform} {platform.machine()}",
+        "dtype": str(jnp.zeros(()).dtype),
+        "preset": preset,
+        "config": dataclasses.asdict(config),
+        "seeds": config.seeds,
+        "key": [int(x) for x in jax.random.key_data(bench.key).ravel()],
+    }
