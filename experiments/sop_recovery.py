@@ -121,6 +121,7 @@ def plot(dataset, config: Config):
     """Two phase diagrams and the largest recovered k over rank."""
     drawn, axes = figure.panels(3)
     ranks, ks = np.asarray(config.ranks), np.asarray(config.ks)
+    mesh = None
     for ax, who, title in zip(axes, ("program", "sop"), ("Program", "SOP"), strict=False):
         share = (dataset[who] < config.exact).mean("seed").transpose("k", "rank").values
         mesh = ax.pcolormesh(
@@ -129,12 +130,13 @@ def plot(dataset, config: Config):
         ax.set_xticks(np.arange(ranks.size) + 0.5, ranks)
         ax.set_yticks(np.arange(ks.size) + 0.5, ks)
         ax.set(xlabel="rank r of J", ylabel="corrupted examples k")
-        ax.set_title(f"{title}: share recovered (n = {config.seeds})")
+        ax.set_title(f"{title} (n = {config.seeds})")
         ax.grid(visible=False)
         guaranteed = (dataset.k < dataset.limit.isel(k=0).min("seed")).transpose("k", "rank").values
         for row, column in zip(*np.nonzero(guaranteed), strict=True):
             ax.text(column + 0.5, row + 0.5, "G", ha="center", va="center", size=6)
-    drawn.colorbar(mesh, ax=axes[1], label="share of seeds", pad=0.02)
+    assert mesh is not None
+    drawn.colorbar(mesh, ax=axes[1], label="share of seeds that recover", pad=0.02)
     ax = axes[2]
     looks = zip(
         ("program", "sop", "least_squares"),
@@ -153,17 +155,17 @@ def plot(dataset, config: Config):
     ax.set(xscale="log", xlabel="rank r of J", ylabel="largest k recovered")
     ax.set_yscale("symlog", linthresh=1)
     ax.set_yticks([0, 1, 3, 10, 30], [0, 1, 3, 10, 30])
-    ax.set_ylim(-0.2, 200)
+    ax.set_ylim(-0.2, 900)
     ax.set_title(f"Largest k (n = {config.seeds})")
-    ax.legend(loc="upper right", ncols=2, columnspacing=0.8)
+    ax.legend(loc="upper right", labelspacing=0.25)
     return drawn
 
 
 study = lab.Study(
     name="sop_recovery",
     title="When SOP and its program recover the truth",
-    caption="(a), (b): the share of seeds in which theta is recovered (relative error below 1 %) over "
-    "the rank of J and the number k of grossly corrupted examples; G marks the cells that the "
+    caption="(a), (b): the share of seeds in which theta is recovered (relative error below 1 %) "
+    "over the rank of J and the number k of grossly corrupted examples; G marks the cells that the "
     "theorem k^2 r < N/(4 mu) guarantees. (c): the largest k recovered; the guarantee, which holds "
     "for the worst support and signs, asks for far fewer errors than what is recovered at random.",
     presets={

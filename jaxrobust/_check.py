@@ -36,7 +36,7 @@ def real(name: str, x: Any, shape: tuple[int | None, ...] | None = None) -> jax.
 def _read(
     name: str, x: Any, shape: tuple[int | None, ...] | None = None
 ) -> tuple[jax.Array, Concrete]:
-    """Return x as an array and its values (None under a trace; a constant in jit still has them)."""
+    """Return x as an array, and its values (None under a trace; constants in jit have them)."""
     if not isinstance(x, jax.Array | np.ndarray | np.generic | int | float):
         try:
             x = np.asarray(x)
@@ -114,7 +114,10 @@ def labels(name: str, y: Any, classes: int) -> jax.Array:
     values = concrete(y)
     if values is None:
         return y if jnp.issubdtype(y.dtype, jnp.integer) else y.astype(int)
-    if values.dtype.kind == "f" and np.all(np.isfinite(values)) and np.all(values == values // 1):
+    if values.dtype.kind == "f":
+        odd = values[~(np.isfinite(values) & (values == np.round(values)))]
+        if odd.size:
+            raise ValueError(f"{name} must hold labels 0..{classes - 1}, got {odd.flat[0]}")
         values = values.astype(int)
     if values.dtype.kind not in "iu":
         raise ValueError(f"{name} must hold integer labels 0..{classes - 1}, got {values.dtype}")

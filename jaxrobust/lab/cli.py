@@ -33,10 +33,10 @@ def main(studies: Study | Sequence[Study], arguments: Sequence[str] | None = Non
             print(f"{study.name:<24}{study.title}")
         return 0
     unknown = [n for n in names if n not in known]
+    if rest and (len(names) > 1 or unknown):
+        parser.error(f"{rest[0]}: unknown, or a flag of one study: name that study alone")
     if unknown:
         parser.error(f"no study {unknown[0]!r}: choose from {', '.join(known)}, or list")
-    if rest and len(names) > 1:
-        parser.error(f"{rest[0]}: unknown, or a flag of one study: name that study alone")
     if options.help:
         parser.print_help()
         if len(names) > 1:

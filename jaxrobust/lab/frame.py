@@ -163,4 +163,6 @@ def label(
         name: (("seed", *values, *named[name]), x.reshape(grid + x.shape[2:]))
         for name, x in outputs.items()
     }
-    return xarray.Dataset(data, {"seed": seeds, **values, **coords}, attrs)
+    # A tuple would be read as (dims, data).
+    along = {name: np.asarray(x) for name, x in coords.items()}
+    return xarray.Dataset(data, {"seed": seeds, **values, **along}, attrs)

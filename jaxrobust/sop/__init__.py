@@ -2,7 +2,8 @@
 
 `problem` draws instances; `descent` (one step) and `trajectory` (many) are the algorithm; `flow` is
 the exact limit of its gradient flow, `convex` the certified l1 program, `theory` what links them:
-lam = -log(gamma) / (2 alpha). `linearize` makes the model of a network. Letters as in the SOP
+lam = -log(gamma) / (2 alpha). `linearize` makes the model of a
+network, and `network_step` trains the network itself. Letters as in the SOP
 paper, Liu, Zhu, Qu, You (ICML 2022, arXiv 2202.14026).
 """
 
@@ -10,6 +11,7 @@ from jaxrobust.sop import convex, descent, flow, problem, theory
 from jaxrobust.sop.convex import L1Solution, certificate, solve_l1
 from jaxrobust.sop.flow import FlowLimit, flow_limit
 from jaxrobust.sop.linearize import Linearization, linearize
+from jaxrobust.sop.network import NetworkState, network_init, network_step
 from jaxrobust.sop.problem import Problem, coherence, draw
 from jaxrobust.sop.status import Status, explain
 from jaxrobust.sop.trajectory import End, Path, run, trajectory
@@ -19,6 +21,7 @@ __all__ = [
     "FlowLimit",
     "L1Solution",
     "Linearization",
+    "NetworkState",
     "Path",
     "Problem",
     "Status",
@@ -31,6 +34,8 @@ __all__ = [
     "flow",
     "flow_limit",
     "linearize",
+    "network_init",
+    "network_step",
     "problem",
     "run",
     "solve_l1",

@@ -1,0 +1,132 @@
+"""The trials of sop_on_a_network: digits, a tanh network, its linear model, its training."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from sklearn.datasets import load_digits
+
+from jaxrobust import noise, sop
+
+PAIRS = ("4 vs 9", "3 vs 8", "1 vs 7")  # the last one only chooses lam and the ridge
+GAMMA = 1e-16
+
+
+def network(params, x):
+    """Give the output of a tanh network of one hidden layer for one picture of 64 pixels."""
+    hidden = jnp.tanh(params["W"] @ x + params["b"])
+    return params["a"] @ hidden / hidden.size**0.5 + params["c"]
+
+
+def digits():
+    """Give pictures (pair, n, 64) in [0, 1] and labels +-1, every pair cut to the same n."""
+    X, digit = load_digits(return_X_y=True)
+    chosen = [[int(w) for w in pair.split(" vs ")] for pair in PAIRS]
+    rows = [np.flatnonzero((digit == a) | (digit == b)) for a, b in chosen]
+    n = min(r.size for r in rows)
+    rows = np.stack([np.random.default_rng(0).permutation(r)[:n] for r in rows])
+    signs = np.where(digit[rows] == np.array([a for a, _ in chosen])[:, None], 1.0, -1.0)
+    return jnp.asarray(X[rows] / 16), jnp.asarray(signs)
+
+
+def draw(config, key, pair, rate):
+    """Split, flip and initialise, each by a key of its own."""
+    X, y = (z[pair] for z in digits())
+    split, flips, weights = jax.random.split(key, 3)
+    order = jax.random.permutation(split, y.size)
+    X, y = X[order], y[order]
+    X = X - X[: config.train].mean(axis=0)
+    noisy = noise.flip(flips, y[: config.train], rate)
+    first, second = jax.random.split(weights)
+    params = {
+        "W": jax.random.normal(first, (config.width, 64)) / 8,
+        "b": jnp.zeros(config.width),
+        "a": jax.random.normal(second, (config.width,)),
+        "c": jnp.zeros(()),
+    }
+    return X, y, noisy, params, sop.linearize(network, params, X)
+
+
+def scores(outputs, s, y, noisy):
+    """Give the error on true test labels, and precision and recall of the flips that s finds."""
+    n = noisy.size
+    wrong, found = noisy != y[:n], jnp.abs(s) > 1  # a flip moves a label by 2: half of it
+    hits = jnp.sum(wrong & found)
+    return {
+        "error": jnp.mean(jnp.where(outputs[n:] * y[n:] > 0, 0.0, 1.0)),
+        "precision": jnp.where(jnp.any(found), hits / jnp.maximum(jnp.sum(found), 1), 1.0),
+        "recall": jnp.where(jnp.any(wrong), hits / jnp.maximum(jnp.sum(wrong), 1), 1.0),
+    }
+
+
+def linear_methods(config, key, pair, rate):
+    """Least squares, ridge and the l1 program on the network's first-order model, f0 taken off."""
+    _, y, noisy, _, model = draw(config, key, pair, rate)
+    n = config.train
+    F = model.J @ model.J[:n].T
+
+    def ridge(weight):
+        nu = jnp.linalg.solve(F[:n] + weight * jnp.eye(n), noisy)
+        return scores(F @ nu, jnp.zeros(n), y, noisy)["error"]
+
+    def program(lam):
+        found = sop.solve_l1(model.J[:n], noisy, lam)
+        return scores(F @ found.nu, found.s, y, noisy) | {"gap": found.gap}
+
+    programs = jax.lax.map(program, jnp.array(config.lams))
+    return {f"l1_{what}s": values for what, values in programs.items()} | {
+        "least_squares_error": ridge(1e-9 * jnp.trace(F[:n]) / n),
+        "ridge_errors": jax.lax.map(ridge, jnp.array(config.ridges)),
+    }
+
+
+def flow_and_program(config, key, pair, rate, lam):
+    """The program and SOP's flow at one lam, and the program at the wrong weight 2 lam."""
+    _, y, noisy, _, model = draw(config, key, pair, rate)
+    J = model.J[: config.train]
+    answers = {
+        "l1": sop.solve_l1(J, noisy, lam),
+        "double": sop.solve_l1(J, noisy, 2 * lam),
+        "flow": sop.flow_limit(J, noisy, sop.theory.alpha_for(lam, GAMMA), GAMMA),
+    }
+    found = {}
+    for who, answer in answers.items():
+        outputs = model.J @ answer.theta
+        named = scores(outputs, answer.s, y, noisy) | {"out": outputs[config.train :]}
+        found |= {f"{who}_{what}": value for what, value in named.items()}
+    return found
+
+
+def trained(config, key, pair, rate, lam):
+    """The network itself, trained with SOP."""
+    return _train(config, key, pair, rate, sop.theory.alpha_for(lam, GAMMA), "network")
+
+
+def trained_plain(config, key, pair, rate):
+    """The same network, steps and labels without u and v."""
+    found = _train(config, key, pair, rate, 0.0, "plain")
+    return {what: value for what, value in found.items() if what != "plain_out"}
+
+
+def _train(config, key, pair, rate, alpha, who):
+    X, y, noisy, params, model = draw(config, key, pair, rate)
+    n = config.train
+    K = model.J[:n] @ model.J[:n].T
+    largest = jnp.max(jnp.sum(jnp.abs(K), axis=1))  # bounds the eigenvalues, at no factorization
+    tau = 0.5 / (largest + 4 * alpha)
+
+    def outputs(params, rows):
+        return jax.vmap(network, in_axes=(None, 0))(params, rows)
+
+    def predict(params):
+        return outputs(params, X[:n]) - model.f0[:n]
+
+    def step(_, state):
+        return sop.network_step(state, predict, noisy, alpha=alpha, tau=tau)[0]
+
+    end = jax.lax.fori_loop(0, config.steps, step, sop.network_init(params, n, GAMMA))
+    s, out = end.u**2 - end.v**2, outputs(end.params, X) - model.f0
+    named = scores(out, s, y, noisy) | {
+        "out": out[n:],
+        "residual": jnp.max(jnp.abs(out[:n] + s - noisy)),
+    }
+    return {f"{who}_{what}": value for what, value in named.items()}

@@ -1,0 +1,53 @@
+"""Every study at smoke scale, through the door that users take."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments import found
+from jaxrobust import lab
+
+ROOT = Path(__file__).parents[2]
+STUDIES = {study.name: study for study in found()}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_study_runs_and_writes_its_picture_and_verdicts(name, tmp_path):
+    status = lab.main(list(STUDIES.values()), [name, "--preset", "smoke", "--out", str(tmp_path)])
+    record = json.loads((tmp_path / f"{name}.json").read_text())
+    assert status in (0, 1)
+    assert status == 1 - record["ok"]
+    assert record["claims"]
+    for claim in record["claims"]:
+        assert claim["verdict"] in ("confirmed", "refuted", "inconclusive", "out_of_regime")
+        assert {"name", "verdict"} <= claim["control"].keys()
+        assert claim["n"] >= 1
+    provenance = record["provenance"]
+    assert provenance["dtype"] == "float64"
+    assert provenance["config"]["seeds"] == provenance["seeds"]
+    picture = np.asarray(Image.open(tmp_path / f"{name}.png").convert("L"))
+    assert picture.std() > 5, "the picture is blank"
+    assert name in (tmp_path / "README.md").read_text()
+
+
+def test_drawing_twice_gives_the_same_bytes(tmp_path):
+    texts = []
+    for folder in ("a", "b"):
+        options = ["sop_is_l1", "--preset", "smoke", "--seeds", "3", "--quiet"]
+        lab.main(list(STUDIES.values()), [*options, "--out", str(tmp_path / folder)])
+        files = sorted((tmp_path / folder).iterdir())
+        texts.append([(file.name, file.read_bytes()) for file in files])
+    assert texts[0] == texts[1]
+
+
+def test_every_study_in_the_gallery_was_confirmed_at_the_laptop_preset():
+    """The committed figures are those of the committed studies, and say what the README says."""
+    for name in STUDIES:
+        record = json.loads((ROOT / "figures" / f"{name}.json").read_text())
+        assert record["ok"], name
+        assert record["provenance"]["preset"] == "laptop"
+        assert {c["verdict"] for c in record["claims"]} == {"confirmed"}, name
+        assert {c["control"]["verdict"] for c in record["claims"]} == {"refuted"}, name

@@ -1,0 +1,222 @@
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrobust import lab
+from jaxrobust.lab import figure, report
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Config:
+    shift: float = 0.0
+    seeds: int = 12
+
+
+def _simulate(config, bench):
+    def trial(key, scale):
+        return {"x": config.shift + scale * jax.random.normal(key, (200,)).mean()}
+
+    return bench.sweep(trial, {"scale": [1.0, 2.0]}, config.seeds)
+
+
+def _claims(dataset, config):
+    return [
+        lab.Claim(
+            name="mean is zero",
+            statement="E x = 0",
+            source="a toy",
+            basis="derived",
+            test=lab.Expectation(dataset.x, 0.0, resolution=0.3),
+            control=lab.Expectation(dataset.x, 1.0, resolution=0.3),
+            control_name="mean one",
+        )
+    ]
+
+
+def _plot(dataset, config):
+    drawn, ax = figure.panels(1, width=figure.COLUMN)
+    figure.points(ax, dataset.scale, dataset.x)
+    figure.theory(ax, dataset.scale, [0, 0])
+    return drawn
+
+
+def _study(name="toy", plot=_plot, **configs):
+    presets = {p: Config(**configs.get(p, {})) for p in ("smoke", "laptop", "gpu")}
+    return lab.Study(name, "A toy", "Its caption.", presets, _simulate, _claims, plot)
+
+
+def _go(study, tmp_path, *arguments):
+    return lab.main(study, ["--out", str(tmp_path), "--quiet", *arguments])
+
+
+def test_exit_status_tells_the_verdict(tmp_path, capsys):
+    assert _go(_study(), tmp_path) == 0
+    assert _go(_study(), tmp_path, "--shift", "0.5") == 1  # refuted
+    assert "cells exclude it" in " ".join(capsys.readouterr().out.split())
+    assert _go(_study(), tmp_path, "--shift", "1.0") == 1  # the control is not refuted
+    record = json.loads((tmp_path / "toy.json").read_text())
+    assert record["claims"][0]["control"]["verdict"] != "refuted"
+    assert record["provenance"]["config"]["shift"] == 1.0
+
+
+def test_flags_reach_the_run(tmp_path):
+    assert _go(_study(), tmp_path, "--seeds", "7", "--key", "3", "--preset", "smoke") == 0
+    record = json.loads((tmp_path / "toy.json").read_text())
+    assert record["provenance"]["seeds"] == 7
+    assert record["provenance"]["key"][-1] == 3
+    assert record["provenance"]["preset"] == "smoke"
+
+
+def test_one_named_study_takes_its_own_flags(tmp_path):
+    assert _go([_study("one"), _study("two")], tmp_path, "one", "--shift", "0.01") == 0
+    assert json.loads((tmp_path / "one.json").read_text())["provenance"]["config"]["shift"] == 0.01
+
+
+def test_store_resumes(tmp_path):
+    store = str(tmp_path / "store")
+    assert _go(_study(), tmp_path / "a", "--store", store) == 0
+    kept = sorted(p.name for p in Path(store).rglob("*"))
+    assert _go(_study(), tmp_path / "b", "--store", store) == 0
+    assert sorted(p.name for p in Path(store).rglob("*")) == kept
+    assert (tmp_path / "a/toy.json").read_bytes() == (tmp_path / "b/toy.json").read_bytes()
+    # Another configuration must not mix with it.
+    assert _go(_study(), tmp_path / "c", "--store", store, "--shift", "0.1") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nonsense"], "no study 'nonsense': choose from one, two"),
+        (["--preset", "huge"], "invalid choice: 'huge'"),
+        (["--seeds", "0"], "--seeds must be >= 1"),
+        (["--shift", "1"], "--shift: unknown"),
+        (["one", "two", "--shift", "1"], "--shift: unknown"),
+    ],
+)
+def test_wrong_calls_get_one_line_and_status_2(arguments, words, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        _go([_study("one"), _study("two")], tmp_path, *arguments)
+    assert stop.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_list_names_every_study(tmp_path, capsys):
+    assert _go([_study("one"), _study("two")], tmp_path, "list") == 0
+    assert capsys.readouterr().out.split() == ["one", "A", "toy", "two", "A", "toy"]
+
+
+def test_a_failed_run_leaves_the_previous_files(tmp_path, capsys):
+    assert _go(_study(), tmp_path) == 0
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+
+    def broken(dataset, config):
+        raise ValueError("no picture today")
+
+    assert _go(_study(plot=broken), tmp_path) == 2
+    assert capsys.readouterr().err.strip().endswith("error: no picture today")
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_out_that_is_a_file_gets_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert _go(_study(), tmp_path / "file") == 2
+    assert "is a file: give a folder" in capsys.readouterr().err
+
+
+def test_records_hold_no_nan_and_the_gallery_lists_all(tmp_path):
+    assert _go(_study("one"), tmp_path) == 0
+    assert _go(_study("two"), tmp_path) == 0
+    text = report.gallery(tmp_path)
+    assert text.count("## A toy") == 2
+    assert "one.png" in text
+    json.loads((tmp_path / "one.json").read_text(), parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"name": "two words"}, "one word"),
+        ({"presets": {"smoke": Config()}}, "lack laptop, gpu"),
+        ({"presets": dict.fromkeys(("smoke", "laptop", "gpu"), 3)}, "a dataclass with seeds"),
+    ],
+)
+def test_malformed_studies_are_refused(change, words):
+    with pytest.raises(ValueError, match=words):
+        dataclasses.replace(_study(), **change)
+
+
+def test_points_draws_means_with_intervals():
+    with figure.style():
+        drawn, ax = figure.panels(1)
+        figure.points(ax, [1, 2], np.array([[1.0, 0.0], [3.0, 4.0]]))
+        figure.points(ax, [1, 2], np.array([[1.0, 0.0], [100.0, 4.0]]), log=True)
+        first, second = (c.lines[0].get_ydata() for c in ax.containers)
+        np.testing.assert_allclose(first, [2.0, 2.0])
+        np.testing.assert_allclose(second[0], 10.0)
+        assert figure.png(drawn) == figure.png(drawn)
+
+
+def _readme_study():
+    text = (ROOT / "README.md").read_text()
+    return re.search(r"<!-- my_study.py.*?-->\n```python\n(.*?)```", text, re.DOTALL)[1]
+
+
+def test_the_readme_study_runs_from_anywhere(tmp_path):
+    source = _readme_study()
+    assert len(source.splitlines()) < 60
+    (tmp_path / "my_study.py").write_text(source)
+    done = subprocess.run(
+        [sys.executable, "my_study.py", "--preset", "smoke", "--quiet"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    names = {p.name for p in (tmp_path / "figures").iterdir()}
+    assert names == {"panel_vote.png", "panel_vote.json", "README.md"}
+
+
+def test_the_readme_example_runs(capsys):
+    text = (ROOT / "README.md").read_text()
+    block = re.search(r"## Use it\n\n```python\n(.*?)```", text, re.DOTALL)[1]
+    exec(compile(block.replace("seeds=256", "seeds=4"), "README", "exec"), {})
+    assert "CERTIFIED" in capsys.readouterr().out
+
+
+def test_importing_is_quick_and_light():
+    code = (
+        "import sys, time; t = time.perf_counter(); import jaxrobust; "
+        "seconds = time.perf_counter() - t; "
+        "heavy = {'flax', 'matplotlib', 'xarray'} & set(sys.modules); "
+        "import jaxrobust.noise, jaxrobust.sop; "
+        "heavy |= {'flax', 'matplotlib', 'xarray'} & set(sys.modules); print(seconds, heavy)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, heavy = done.stdout.split(maxsplit=1)
+    assert float(seconds) < 1
+    assert heavy.strip() == "set()"
+
+
+def test_the_walls_stand():
+    tool = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([tool], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_traced_constants_are_checked_too():
+    from jaxrobust import noise
+
+    with pytest.raises(ValueError, match="rate must lie in"):
+        jax.jit(lambda key: noise.flip(key, jnp.ones(3), 1.5))(jax.random.key(0))
