@@ -193,7 +193,7 @@ def plot(dataset, config: Config):
         figure.points(ax, rate, samples, color=colour, fmt=marker, label=label)
     samples = 100 * dataset.flow_apart.mean(["pair", "lam"])
     figure.points(ax, rate, samples, color=figure.BLACK, fmt="x", label="linear SOP, all")
-    ax.set(title="Distance from the program", xlabel="labels flipped, %", ylim=(0, None))
+    ax.set(title="Distance from the program", xlabel="labels flipped, %", ylim=(0, 32))
     ax.set_ylabel("of its test outputs, %")
     ax.legend(fontsize=6.5, ncols=2)
     return drawn

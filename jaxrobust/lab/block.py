@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core as jex
 
-from jaxrobust.lab.tracing import Traced, waits_in_pool
+from jaxrobust.lab.tracing import Traced, waits_in_pool, with_consts
 
 # XLA's CPU runtime puts a program's independent operations on a pool of its own. In order
 # instead: the cores have a block each, and fewer threads of the pool are held (see `_room`).
@@ -89,7 +89,7 @@ def program(traced: Traced, grid: Grid, impl: str) -> Callable[..., list[jax.Arr
     """
 
     def lane(consts: Any, key: jax.Array, cell: list[jax.Array]) -> list[jax.Array]:
-        closed = jex.ClosedJaxpr(traced.jaxpr.jaxpr, consts)
+        closed = with_consts(traced.jaxpr, consts)
         return [jnp.asarray(y) for y in jex.jaxpr_as_fun(closed)(key, *cell)]
 
     def block(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
+from jaxrobust import __version__
 from jaxrobust.lab import figure
 from jaxrobust.lab.claim import Claim, Verdict, judge
 from jaxrobust.lab.sweep import sweep
@@ -116,9 +117,10 @@ def conduct(study: Study, config: Any, bench: Bench, *, preset: str = "") -> Res
 
 def _provenance(config: Any, bench: Bench, preset: str) -> dict[str, Any]:
     device = jax.devices()[0]
-    packages = ("jaxrobust", "jax", "jaxlib", "numpy", "scipy", "matplotlib", "xarray")
+    packages = ("jax", "jaxlib", "numpy", "scipy", "matplotlib", "xarray")
     return {
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
+        "versions": {"jaxrobust": __version__, "python": platform.python_version()}
+        | {p: version(p) for p in packages},
         "device": f"{device.platform} {device.device_kind}" if device.platform != "cpu" else "cpu",
         "machine": f"{sys.platform} {platform.machine()}",
         "dtype": str(jnp.zeros(()).dtype),

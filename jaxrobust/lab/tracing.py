@@ -55,6 +55,13 @@ def trace(trial: Callable[..., Any], key: jax.Array, columns: dict[str, jax.Arra
     return Traced(jaxpr, tuple(names), tuple(shapes))
 
 
+def with_consts(jaxpr: jex.ClosedJaxpr, consts: Any) -> jex.ClosedJaxpr:
+    """Return the jaxpr with other constants, as jax 0.12 and those before it want it."""
+    if jaxpr.jaxpr is jaxpr:
+        return jaxpr.with_consts(consts)  # pyright: ignore[reportAttributeAccessIssue]
+    return jex.ClosedJaxpr(jaxpr.jaxpr, consts)
+
+
 def _output(name: str, x: Any) -> jax.Array:
     """Return one output as an array that NumPy can hold (bfloat16 and its kin as float32)."""
     try:
@@ -91,10 +98,10 @@ def waits_in_pool(traced: Traced) -> bool:
 
 def _equations(value: Any, consts: Sequence[Any] = ()) -> Iterator[tuple[Any, list[Any]]]:
     """Walk a jaxpr and all jaxprs inside it: (equation, the arrays that it reads as constants)."""
-    if isinstance(value, jex.ClosedJaxpr):
+    if isinstance(value, jex.ClosedJaxpr) and value.jaxpr is not value:
         yield from _equations(value.jaxpr, value.consts)
     elif isinstance(value, jex.Jaxpr):
-        arrays = list(consts)
+        arrays = [*consts, *getattr(value, "consts", ())]  # from jax 0.12 on a jaxpr holds its own
         for eqn in value.eqns:
             literals = [v.val for v in eqn.invars if isinstance(v, jex.Literal)]
             yield eqn, arrays + literals
