@@ -136,11 +136,15 @@ def compute(
     used = list(devices[: max(1, len(todo))])
     cpu = used[0].platform == "cpu"
     threads = threads or (cores() if cpu else 2 * len(used))
-    if cpu and waits_in_pool(traced):
-        threads = min(threads, _room())
     # Everything but the seeds is laid out and compiled here, before any thread starts.
     impl = str(jax.random.key_impl(key))
     jitted = jax.jit(program(traced, grid, impl))
+    start = [c[grid.cells_of(0)] for c in columns]
+    whole = jitted.trace(
+        traced.jaxpr.consts, jax.random.key_data(key), grid.seeds_of(0), start
+    ).jaxpr
+    if cpu and waits_in_pool(whole):
+        threads = min(threads, _room())
     seats = []
     for device in used:
         fixed = jax.device_put((traced.jaxpr.consts, jax.random.key_data(key)), device)

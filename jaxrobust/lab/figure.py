@@ -69,7 +69,8 @@ def panels(
 ) -> tuple[Figure, Any]:
     """Make a figure with a grid of axes, lettered (a), (b), ... when there are several.
 
-    `height` is that of one row, in inches. Returns the figure and its axes: one, or an array.
+    `height` is that of one row, in inches. Returns the figure and its axes: one, or an array. It is
+    a bare Figure: a notebook shows it once `%matplotlib inline` has run.
     """
     from matplotlib.figure import Figure
 

@@ -77,7 +77,8 @@ def sweep(
         along them, `{"step": ...}`.
     devices, threads
         Where to run, and how many blocks at once. Default: all devices; all cores on a CPU (but
-        one where the trial factorises or transforms, which needs a core of XLA's own pool).
+        one where a block factorises many matrices side by side, or transforms: XLA's own
+        pool needs a core then, and `threads` is lowered to leave it one).
 
     Returns
     -------

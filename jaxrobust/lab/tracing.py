@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -91,9 +92,16 @@ def width_for(traced: Traced, platform: str) -> tuple[int, int]:
     return max(1, min(width, OUTPUT_BYTES // max(lane, 1))), seeds
 
 
-def waits_in_pool(traced: Traced) -> bool:
-    """Return whether the trial factorises or transforms, which blocks a thread of XLA's pool."""
-    return any(e.primitive.name in _POOLED for e, _ in _equations(traced.jaxpr))
+def waits_in_pool(jaxpr: jex.ClosedJaxpr) -> bool:
+    """Return whether a program factorises a batch, or transforms: it blocks a pool thread then.
+
+    One matrix at a time does not: only a batch is handed to the pool while its caller waits there.
+    """
+    return any(
+        e.primitive.name in _POOLED
+        and (e.primitive.name == "fft" or any(math.prod(v.aval.shape[:-2]) > 1 for v in e.invars))
+        for e, _ in _equations(jaxpr)
+    )
 
 
 def _equations(value: Any, consts: Sequence[Any] = ()) -> Iterator[tuple[Any, list[Any]]]:

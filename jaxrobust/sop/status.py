@@ -21,7 +21,7 @@ _SENTENCES = {
     Status.CERTIFIED: "the certificate, recomputed from the answer, meets the tolerance",
     Status.ROUNDING_LIMIT: "the certificate stopped at what this precision can resolve, above the "
     "tolerance: use float64, or rescale y and lam",
-    Status.NOT_CONVERGED: "the iterations ran out before the tolerance: allow more of them",
+    Status.NOT_CONVERGED: "the steps ran out before the tolerance: allow more of them",
     Status.NOT_FINITE: "the input or an iterate was not finite: check the data and the step size",
 }
 

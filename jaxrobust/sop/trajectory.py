@@ -19,6 +19,7 @@ from jaxrobust import _check
 from jaxrobust.sop import descent
 from jaxrobust.sop.flow import sparse_part
 from jaxrobust.sop.status import Status
+from jaxrobust.sop.theory import stable_step
 
 
 class Path(NamedTuple):
@@ -50,8 +51,8 @@ def trajectory(
     *,
     alpha: Any,
     gamma: Any,
-    tau: Any,
     steps: Any,
+    tau: Any = None,
     snapshots: int = 1,
     rule: str = "additive",
     tol: float = 1e-8,
@@ -64,7 +65,8 @@ def trajectory(
         Matrix (N, p) and targets (N,).
     alpha, gamma, tau
         Ratio of the step sizes, scale of u_0 = v_0 in (0, 1), and step of theta; may be traced.
-        `theory.stable_step(J, y, alpha)` gives a safe tau.
+        Without tau, `theory.stable_step(J, y, alpha)`; the additive rule's bias is of the order of
+        alpha tau, so give a smaller one where that matters.
     steps
         Steps in a segment; may be traced (a lane of few steps waits for one of many).
     snapshots
@@ -77,17 +79,16 @@ def trajectory(
     Examples
     --------
     >>> import jax
-    >>> from jaxrobust.sop import problem, theory
+    >>> from jaxrobust.sop import problem
     >>> J, y, theta, s = problem.draw(jax.random.key(0), N=20, p=40, rank=5, k=2, magnitude=3.0)
-    >>> tau = theory.stable_step(J, y, alpha=2.0)
-    >>> path = trajectory(J, y, alpha=2.0, gamma=1e-3, tau=tau, steps=200, snapshots=4)
+    >>> path = trajectory(J, y, alpha=2.0, gamma=1e-3, steps=200, snapshots=4)
     >>> path.s.shape
     (4, 20)
     """
     J = _check.real("J", J, (None, None))
     y = _check.real("y", y, (J.shape[0],)).astype(J.dtype)
     alpha = _check.positive("alpha", alpha).astype(J.dtype)
-    tau = _check.positive("tau", tau).astype(J.dtype)
+    tau = stable_step(J, y, alpha) if tau is None else _check.positive("tau", tau).astype(J.dtype)
     gamma = _check.between("gamma", gamma, 0, 1, open_low=True, open_high=True)
     snapshots = _check.count("snapshots", snapshots)
     if rule not in ("additive", "multiplicative"):

@@ -1,0 +1,217 @@
+"""Time a sweep of SOP gradient descent beside NumPy: `python -m benchmarks.descent_sweep`.
+
+The same runs (seeds x rates x alphas) of the same data with the same step tau, four ways:
+
+- NumPy, a loop over runs, on (theta, u, v): J theta and J'r, 4 N p flops a step;
+- NumPy, a loop over runs, on (nu, u, v) with K = JJ': 2 N^2 flops a step;
+- NumPy, all runs side by side: one matrix product a seed and step;
+- jaxrobust through the public front door: `lab.sweep` of `sop.run`.
+
+Every peer is held to one BLAS thread and to as many as there are cores. The loops time a few runs
+and scale, the others do all of them. Repetitions are interleaved; medians are reported.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+from benchmarks.numpy_peers import (
+    Data,
+    Found,
+    descend_gram,
+    descend_theta,
+    loop,
+    machine,
+    peak,
+    together,
+)
+from jaxrobust import lab, sop
+
+TOLERANCE = 1e-9  # on max |theta - theta'| and max |s - s'|; both are numbers of order 1
+
+
+@dataclass(frozen=True)
+class Config:
+    """Numbers of the benchmark; there are runs / (rates * alphas) seeds."""
+
+    runs: int = 512
+    steps: int = 10_000
+    rates: int = 8
+    """Shares of corrupted examples, 5 %, 10 %, ..."""
+    alphas: int = 4
+    """Ratios of the step sizes, 1 to 30."""
+    N: int = 100
+    p: int = 200
+    gamma: float = 1e-6
+    repeats: int = 3
+    timed: int = 8
+    """Runs that the loops time in each repetition, before scaling to all."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be cut into whole seeds."""
+        cells = self.rates * self.alphas
+        if self.runs < cells or self.runs % cells:
+            raise ValueError(f"runs must be a multiple of {cells} (rates x alphas): {self.runs}")
+        for name in ("steps", "repeats", "timed", "N", "p"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+    @property
+    def axes(self) -> dict[str, np.ndarray]:
+        """The cells of the sweep."""
+        return {
+            "rate": 0.05 * np.arange(1, self.rates + 1),
+            "alpha": np.geomspace(1.0, 30.0, self.alphas),
+        }
+
+    @property
+    def seeds(self) -> int:
+        """Number of seeds."""
+        return self.runs // (self.rates * self.alphas)
+
+
+def problem(config: Config, key, rate, alpha):
+    """Draw one problem and its stable step; J depends on the key alone."""
+    J, y, _, _ = sop.draw(key, config.N, config.p, k=rate * config.N)
+    return J, y, sop.theory.stable_step(J, y, alpha)
+
+
+def draw(config: Config, key) -> Data:
+    """Draw the problems of the sweep for the peers."""
+    rate, alpha = (
+        jnp.asarray(x.ravel()) for x in np.meshgrid(*config.axes.values(), indexing="ij")
+    )
+
+    @jax.jit
+    @jax.vmap
+    def seed(i):
+        one = jax.random.fold_in(key, i)
+        return jax.vmap(lambda *cell: problem(config, one, *cell), out_axes=(None, 0, 0))(
+            rate, alpha
+        )
+
+    J, y, tau = (np.array(x) for x in seed(jnp.arange(config.seeds)))
+    return Data(J, y, np.array(alpha), tau)
+
+
+def front_door(config: Config, key) -> Found:
+    """Draw and descend all runs as a user of jaxrobust does."""
+
+    def trial(key, rate, alpha):
+        J, y, tau = problem(config, key, rate, alpha)
+        end = sop.run(J, y, alpha=alpha, gamma=config.gamma, tau=tau, steps=config.steps)
+        return {"theta": end.theta, "s": end.s}
+
+    clock = _compile_clock()
+    clock.clear()
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = lab.sweep(trial, config.axes, config.seeds, key=key, progress=False)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    theta, s = (found[name].values.reshape(config.runs, -1) for name in ("theta", "s"))
+    return Found(np.arange(config.runs), theta, s, wall, sum(clock), cpu / wall)
+
+
+@cache
+def _compile_clock() -> list[float]:
+    """Give a list to which JAX adds the seconds of each tracing, lowering and compilation."""
+    clock: list[float] = []
+
+    def listen(event: str, duration_secs: float, **_: object) -> None:
+        if event.startswith("/jax/core/compile/"):
+            clock.append(duration_secs)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    return clock
+
+
+def compare(name: str, found: Found, ours: Found) -> tuple[str, bool]:
+    """Hold a peer's ends to the sweep's; a lane that is not finite on either side is counted."""
+    gaps = [
+        np.abs(theirs - mine[found.lanes]).max(axis=1)
+        for theirs, mine in ((found.theta, ours.theta), (found.s, ours.s))
+    ]
+    lost = int(np.sum(~np.isfinite(gaps).all(axis=0)))
+    worst = [float(np.max(gap, initial=0.0, where=np.isfinite(gap))) for gap in gaps]
+    line = (
+        f"{name}: {len(found.lanes)} runs compared, max |theta - theta'| = {worst[0]:.1e}, "
+        f"max |s - s'| = {worst[1]:.1e}, {lost} not finite"
+    )
+    return line, lost == 0 and max(worst) <= TOLERANCE
+
+
+def contestants(config: Config, key, cores: int) -> dict[str, tuple[float, Callable[[], Found]]]:
+    """Give each method's name, its GFLOP in matrix products, and the call that runs it."""
+    data, N = draw(config, key), config.N
+    theta_space = 4e-9 * N * config.p * config.runs * config.steps
+    dual_space = 2e-9 * N * N * config.runs * config.steps
+    given = (data, config.gamma, config.steps)
+    methods: dict[str, tuple[float, Callable[[], Found]]] = {}
+    for threads in sorted({1, cores}):
+        tail = f", {threads} BLAS thread" + "s" * (threads > 1)
+        slow = partial(loop, descend_theta, *given, config.timed, threads)
+        fair = partial(loop, descend_gram, *given, config.timed, threads)
+        methods["NumPy loop, theta-space" + tail] = (theta_space, slow)
+        methods["NumPy loop, N-space" + tail] = (dual_space, fair)
+        methods["NumPy side by side" + tail] = (dual_space, partial(together, *given, threads))
+    form = dual_space if 2 * config.p >= N else theta_space  # what `sop.run` chooses
+    methods["jaxrobust"] = (form, partial(front_door, config, key))
+    return methods
+
+
+def main(config: Config) -> int:
+    """Time all methods, print the table, return 0 if their results agree."""
+    jax.config.update("jax_enable_x64", True)
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    print(machine(cores))
+    print(
+        f"{config.runs} runs ({config.seeds} seeds x {config.rates} rates x {config.alphas} alphas)"
+        f" of {config.steps} steps, N = {config.N}, p = {config.p}, float64;\n"
+        f"{config.repeats} repetitions, interleaved; a loop times {config.timed} runs and scales"
+    )
+    methods = contestants(config, jax.random.key(0), cores)
+    found: dict[str, list[Found]] = {name: [] for name in methods}
+    best = 0.0
+    for _ in range(config.repeats):
+        best = max(best, peak(cores))
+        for name, (_, run) in methods.items():
+            found[name].append(run())
+
+    ours = found["jaxrobust"]
+    bare, whole = (np.median([x.seconds - a * x.compile for x in ours]) for a in (1.0, 0.0))
+    head = ("median", "least", "most", "cores", "of peak", "ratio", "+compile")
+    print(f"\n{'seconds for all runs':42}" + "".join(f"{x:>9}" for x in head))
+    rows = [(name, flop, found[name], 0.0) for name, (flop, _) in methods.items()]
+    rows.append(("jaxrobust, compilation apart", rows[-1][1], ours, 1.0))
+    for name, flop, runs, apart in rows:
+        seconds = np.array([x.seconds - apart * x.compile for x in runs])
+        middle, busy = np.median(seconds), np.median([x.busy for x in runs])
+        print(
+            f"{name:42}{middle:9.2f}{seconds.min():9.2f}{seconds.max():9.2f}"
+            + (f"{'':9}" if apart else f"{busy:9.2f}")
+            + f"{flop / middle / best:9.1%}{middle / bare:9.1f}{middle / whole:9.1f}"
+        )
+    print(
+        "cores: CPU time over wall time; the loops and NumPy side by side keep about one busy.\n"
+        f"of peak: matrix products, against the {best:.0f} GFLOP/s of a large one on {cores} cores."
+        "\nratio: of medians, over jaxrobust with compilation apart; +compile: with it.\n"
+        "jaxrobust also draws its data in the time given.\n"
+    )
+    checks = [compare(name, found[name][-1], ours[-1]) for name in methods if name != "jaxrobust"]
+    print("\n".join(line for line, _ in checks))
+    agree = all(good for _, good in checks)
+    print(f"agreement within {TOLERANCE:g}: {'yes' if agree else 'NO'}")
+    return 0 if agree else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(tyro.cli(Config)))
