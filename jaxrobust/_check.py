@@ -85,6 +85,38 @@ def between(
     return array
 
 
+def number(name: str, x: Any, high: float = np.inf, dtype: Any = None) -> jax.Array:
+    """Return one number in the open interval (0, high), in a dtype that can hold it.
+
+    A traced number outside comes back as NaN, so that no solver certifies what it makes of it.
+    """
+    array, values = _read(name, x)
+    if array.shape:
+        raise ValueError(f"{name} must be one number, got shape {array.shape}: vmap over it")
+    return inside(name, array, values, high, dtype)
+
+
+def inside(
+    name: str, array: jax.Array, values: Concrete, high: float, dtype: Any = None
+) -> jax.Array:
+    """Return an array of numbers in (0, high); NaN where a traced one lies outside."""
+    if values is not None and not np.all((values > 0) & (values < high)):
+        worst = np.atleast_1d(values)[np.atleast_1d(~((values > 0) & (values < high)))][0]
+        raise ValueError(f"{name} must lie in (0, {high:g}), got {worst:g}")
+    array = array if dtype is None else array.astype(dtype)
+    if values is not None and np.any(values.astype(array.dtype) == 0):
+        raise ValueError(
+            f"{name} = {np.min(values):g} underflows in {array.dtype}: switch float64 on by "
+            'jax.config.update("jax_enable_x64", True)'
+        )
+    return jnp.where((array > 0) & (array < high), array, jnp.nan)
+
+
+def numbers(name: str, x: Any, high: float = np.inf) -> jax.Array:
+    """Return numbers in the open interval (0, high), of any shape; as `number` otherwise."""
+    return inside(name, *_read(name, x), high)
+
+
 def rate(name: str, x: Any) -> jax.Array:
     """Return x as a floating array; refuse anything outside [0, 1]."""
     return between(name, x, 0.0, 1.0)

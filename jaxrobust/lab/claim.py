@@ -101,10 +101,27 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Return whether the claim is not refuted and its control is; or out of regime."""
+        """Return whether the claim is not refuted and its control is, on lanes that are all finite.
+
+        A claim that declares its `regime` may be out of it; one whose cells all were left out by a
+        mask judged nothing.
+        """
         if self.main.verdict is Outcome.OUT_OF_REGIME:
-            return True
-        return self.main.verdict is not Outcome.REFUTED and self.control.verdict is Outcome.REFUTED
+            return self.claim.regime is not None
+        sound = self.main.verdict is not Outcome.REFUTED and self.lost == 0
+        return sound and self.control.verdict is Outcome.REFUTED
+
+    @property
+    def lost(self) -> int:
+        """Return how many of the test's numbers, in the cells judged, are not finite."""
+        test = self.claim.test
+        mask = getattr(test, "in_regime", None)
+        names = ("samples", "values", "error", "distance", "gap")
+        found = [np.asarray(getattr(test, n)) for n in names if getattr(test, n, None) is not None]
+        if mask is not None:
+            shape = np.shape(mask)
+            found = [x[..., mask] if x.shape[x.ndim - len(shape) :] == shape else x for x in found]
+        return int(sum(np.sum(~np.isfinite(x)) for x in found))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the verdict as JSON can hold it; None stands for NaN and for an open end."""

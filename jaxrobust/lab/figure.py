@@ -101,6 +101,8 @@ def points(
     log
         Geometric means, with intervals of the mean logarithm: for quantities on a log axis. Zeros
         count as the smallest positive number measured.
+
+    Markers are hollow where there is no interval (one seed).
     """
     samples = np.asarray(samples, float)
     if log:
@@ -109,9 +111,11 @@ def points(
     found = mean_interval(samples, level)
     middle, low, high = (np.exp(z) if log else z for z in (found.estimate, found.low, found.high))
     bars = np.abs(np.stack([middle - low, high - middle]))
-    bars = np.where(np.isfinite(bars), bars, 0.0)
     options = {"fmt": "o", "capsize": 1.5, "elinewidth": 0.8, "zorder": 3, **kwargs}
-    ax.errorbar(np.asarray(x), middle, yerr=bars, **options)
+    known = np.isfinite(bars).all(axis=0)
+    if not known.all():  # one seed, or lost lanes: no interval
+        options["mfc"] = "none"
+    ax.errorbar(np.asarray(x), middle, yerr=np.where(known, bars, 0.0), **options)
 
 
 def stamp(figure: Figure, verdicts: Sequence[Any]) -> None:

@@ -12,10 +12,11 @@ from jaxrobust.lab.study import Result
 
 _HEAD = """# Gallery
 
-Drawn and written by `python -m experiments` (or `make figures`); do not edit by hand. In every
-picture theory is a line and practice is points; bars are 95 % intervals over seeds. Each claim is
-judged beside a control, a wrong formula or estimator put through the same test, which must come out
-refuted.
+Drawn and written by `python -m experiments` (or `make figures`); do not edit by hand. Theory, and
+the certified program that stands for it, is a line; practice is points, with 95 % t intervals of the
+mean over n seeds. Each claim is judged beside a control, a wrong formula or estimator put through the
+same test, which must come out refuted. Intervals are corrected for the number of cells within a
+claim, not across claims.
 """
 
 
@@ -32,6 +33,7 @@ def write(result: Result, out: Path) -> list[Path]:
         "caption": result.study.caption,
         "ok": result.ok,
         "claims": [v.as_dict() for v in result.verdicts],
+        "uncertified": result.uncertified,
         "provenance": result.provenance,
     }
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

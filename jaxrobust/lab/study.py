@@ -61,7 +61,8 @@ class Study:
         A frozen dataclass `Config` for each of "smoke" (seconds, for tests), "laptop" and "gpu";
         its field `seeds` is how many replicates run.
     simulate
-        `simulate(config, bench) -> xarray.Dataset`, by `bench.sweep`.
+        `simulate(config, bench) -> xarray.Dataset`, by `bench.sweep`. Outputs named `..._status`
+        are codes of reference solutions, 0 where certified: any other makes the run fail.
     claims
         `claims(dataset, config) -> [Claim]`.
     plot
@@ -100,8 +101,14 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """Return whether no claim is refuted and every control is."""
-        return all(v.ok for v in self.verdicts)
+        """Return whether no claim is refuted, every control is, and every reference certified."""
+        return all(v.ok for v in self.verdicts) and not any(self.uncertified.values())
+
+    @property
+    def uncertified(self) -> dict[str, int]:
+        """Count the lanes whose reference solution is not certified, by output `..._status`."""
+        names = [str(n) for n in self.dataset.data_vars if str(n).endswith("_status")]
+        return {n: int((self.dataset[n] != 0).sum()) for n in names}
 
 
 def conduct(study: Study, config: Any, bench: Bench, *, preset: str = "") -> Result:

@@ -54,7 +54,8 @@ def certificate(J: Any, y: Any, lam: Any, nu: Any) -> L1Solution:
     (0.0, [0.0, 2.0])
     """
     J, y, lam = _arguments(J, y, lam)
-    return _certify(J, y, lam, _check.real("nu", nu, y.shape).astype(J.dtype), 1e-10, 0)
+    nu = _check.real("nu", nu, y.shape).astype(J.dtype)
+    return _certify(J, y, lam, nu / lam, 1e-10, jnp.array(0))
 
 
 def solve_l1(
@@ -91,12 +92,13 @@ def solve_l1(
     """
     J, y, lam = _arguments(J, y, lam)
     max_iterations = _check.count("max_iterations", max_iterations)
+    _check.number("tol", tol)
     scaled = y / lam
     newton = _gram_newton(J) if J.shape[0] <= J.shape[1] else _row_newton(J)
     size = jnp.mean(jnp.abs(scaled)) + jnp.finfo(J.dtype).tiny ** 0.5
 
     def gap_of(nu):
-        return _certify(J, scaled, jnp.ones_like(lam), nu, tol, 0).gap
+        return _gap(J, scaled, jnp.clip(nu, -1.0, 1.0))[0]
 
     def body(carry):
         point, best, best_gap, count, stall = carry
@@ -125,34 +127,43 @@ def solve_l1(
     )
     begin = (start, zeros, gap_of(zeros), jnp.array(0), jnp.array(0))
     _, nu, _, count, _ = jax.lax.while_loop(unfinished, body, begin)
-    return _certify(J, y, lam, lam * nu, tol, count)
+    found = _certify(J, y, lam, nu, tol, count)
+    stalled = (found.status == Status.NOT_CONVERGED) & (count < max_iterations)
+    return found._replace(status=jnp.where(stalled, Status.STALLED, found.status))
 
 
 def _arguments(J: Any, y: Any, lam: Any) -> tuple[Array, Array, Array]:
     J = _check.real("J", J, (None, None))
     y = _check.real("y", y, (J.shape[0],)).astype(J.dtype)
-    lam = _check.positive("lam", lam).astype(J.dtype)
-    _check.shaped("lam", lam, ())
-    return J, y, lam
+    return J, y, _check.number("lam", lam, dtype=J.dtype)
 
 
-def _certify(J: Array, y: Array, lam: Array, nu: Array, tol: float, count: Any) -> L1Solution:
-    nu = jnp.clip(nu, -lam, lam)
+def _gap(J: Array, y: Array, nu: Array) -> tuple[Array, Array, Array, Array]:
+    """Give relative gap, absolute gap, theta and s of the problem whose lam is 1."""
     theta = J.T @ nu
     s = y - J @ theta
-    gap = jnp.sum(lam * jnp.abs(s) - nu * s)
-    primal = 0.5 * theta @ theta + lam * jnp.sum(jnp.abs(s))
-    relative = jnp.where(gap == 0, 0.0, gap / primal)
+    gap = jnp.sum(jnp.abs(s) - nu * s)
+    primal = 0.5 * theta @ theta + jnp.sum(jnp.abs(s))
+    # 0/0 is a certificate only where y = 0: elsewhere P has underflowed.
+    return jnp.where((primal == 0) & ~jnp.any(y != 0), 0.0, gap / primal), gap, theta, s
+
+
+def _certify(J: Array, y: Array, lam: Array, nu: Array, tol: float, count: Array) -> L1Solution:
+    """Certify lam * nu on the scale of y / lam, where it cannot under- or overflow."""
+    nu = jnp.clip(nu, -1.0, 1.0)
+    relative, gap, theta, _ = _gap(J, y / lam, nu)
     # s_i carries a rounding error of a few eps (|y_i| + |J_i| |J|'|nu|), its term twice that.
-    blur = jnp.sum(jnp.abs(y) + jnp.abs(J) @ (jnp.abs(J).T @ jnp.abs(nu)))
-    rounding = 8 * jnp.finfo(J.dtype).eps * lam * blur
+    blur = jnp.sum(jnp.abs(y / lam) + jnp.abs(J) @ (jnp.abs(J).T @ jnp.abs(nu)))
+    rounding = 8 * jnp.finfo(J.dtype).eps * blur
+    at_limit = (gap <= rounding) & (relative <= jnp.maximum(1e-4, tol))
     status = jnp.where(
         relative <= tol,
         Status.CERTIFIED,
-        jnp.where(gap <= rounding, Status.ROUNDING_LIMIT, Status.NOT_CONVERGED),
+        jnp.where(at_limit, Status.ROUNDING_LIMIT, Status.NOT_CONVERGED),
     )
+    theta = lam * theta
     status = jnp.where(jnp.isfinite(relative), status, Status.NOT_FINITE)
-    return L1Solution(theta, s, nu, relative, status, jnp.asarray(count))
+    return L1Solution(theta, y - J @ theta, lam * nu, relative, status, count)
 
 
 class _Point(NamedTuple):

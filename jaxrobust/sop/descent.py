@@ -41,7 +41,7 @@ def init(J: Any, gamma: Any) -> State:
     ((2,), (3,))
     """
     J = _check.real("J", J, (None, None))
-    gamma = _check.between("gamma", gamma, 0, 1, open_low=True, open_high=True)
+    gamma = _check.number("gamma", gamma, 1.0, J.dtype)
     N, p = J.shape
     scale = jnp.full((N,), gamma, J.dtype)
     return State(jnp.zeros((p,), J.dtype), scale, scale)

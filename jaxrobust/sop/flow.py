@@ -86,9 +86,8 @@ def flow_limit(
     """
     J = _check.real("J", J, (None, None))
     y = _check.real("y", y, (J.shape[0],)).astype(J.dtype)
-    alpha = _check.positive("alpha", alpha).astype(J.dtype)
-    gamma = _check.between("gamma", gamma, 0, 1, open_low=True, open_high=True)
-    log_gamma = jnp.log(gamma).astype(J.dtype)
+    alpha = _check.number("alpha", alpha, dtype=J.dtype)
+    log_gamma = jnp.log(_check.number("gamma", gamma, 1.0, J.dtype))
     K = J @ J.T
     size = jnp.max(jnp.abs(y))
     lam = -log_gamma / (2 * alpha)
@@ -106,14 +105,16 @@ def flow_limit(
         goal = jnp.where(last, floor, 1e-6 * size)
         cap = jnp.where(last, max_iterations, max_iterations // 2)
         nu, count = _newton(K, y, nu, a, log_g, goal, cap)
-        return (nu, a, log_g, used + count), None
+        return (nu, a, log_g, used + count), count
 
     start = (jnp.zeros_like(y), -first / (2 * lam), first, jnp.array(0))
-    (nu, _, _, used), _ = jax.lax.scan(stage, start, (path, jnp.arange(_STAGES) == _STAGES - 1))
+    stages = (path, jnp.arange(_STAGES) == _STAGES - 1)
+    (nu, _, _, used), counts = jax.lax.scan(stage, start, stages)
     theta, s = J.T @ nu, sparse_part(nu, alpha, log_gamma)
     misfit = jnp.max(jnp.abs(J @ theta + s - y))
     residual = jnp.where(misfit == 0, 0.0, misfit / size)
-    status = jnp.where(residual <= tol, Status.CERTIFIED, Status.NOT_CONVERGED)
+    short = jnp.where(counts[-1] < max_iterations, Status.STALLED, Status.NOT_CONVERGED)
+    status = jnp.where(residual <= tol, Status.CERTIFIED, short)
     return FlowLimit(
         theta, s, nu, residual, jnp.where(jnp.isfinite(residual), status, Status.NOT_FINITE), used
     )
@@ -132,7 +133,7 @@ def _newton(
 
     def value(nu):
         Kn, _, cosh = parts(nu)
-        return nu @ (0.5 * Kn - y) + jnp.sum(cosh) / (4 * alpha)
+        return nu @ (0.5 * Kn - y) + jnp.sum(cosh - 2 * jnp.exp(2 * log_gamma)) / (4 * alpha)
 
     def body(carry):
         nu, best, residual, ridge, count, stall = carry
@@ -159,17 +160,19 @@ def _newton(
         nu = move(t)
         Kn, s, _ = parts(nu)
         new = jnp.max(jnp.abs(Kn + s - y))
-        halved = new < 0.5 * residual
+        # Far from the minimum the value falls while the residual may not.
+        falls = value(nu) < now - 1e-6 * jnp.abs(now) - slack
+        helps = falls | (new < 0.5 * residual)
         # A step that does not help is noise of a singular K: the ridge rises until it does.
-        ridge = jnp.where(halved, jnp.maximum(ridge / 3, base), jnp.minimum(ridge * 10, 1e8 * base))
-        better = new < residual
+        ridge = jnp.where(helps, jnp.maximum(ridge / 3, base), jnp.minimum(ridge * 10, 1e8 * base))
+        better = falls | (new < residual)
         return (
             nu,
             jnp.where(better, nu, best),
             jnp.where(better, new, residual),
             ridge,
             count + 1,
-            jnp.where(halved, 0, stall + 1),
+            jnp.where(helps, 0, stall + 1),
         )
 
     def unfinished(carry):

@@ -28,7 +28,7 @@ class NetworkState(NamedTuple):
 
 def network_init(params: Any, N: int, gamma: Any) -> NetworkState:
     """Start from given weights and u = v = gamma."""
-    gamma = _check.between("gamma", gamma, 0, 1, open_low=True, open_high=True)
+    gamma = _check.number("gamma", gamma, 1.0, jnp.result_type(float))
     scale = jnp.full((_check.count("N", N),), gamma)
     return NetworkState(params, scale, scale)
 
@@ -57,6 +57,11 @@ def network_step(
     0.5
     """
     outputs, pull = jax.vjp(predict, state.params)
+    if not outputs.shape == jnp.shape(y) == state.u.shape:
+        raise ValueError(
+            f"predict, y and u must have one shape (N,), got {outputs.shape}, {jnp.shape(y)} and "
+            f"{state.u.shape}: squeeze the network's output"
+        )
     r = outputs + state.u**2 - state.v**2 - y
     (gradient,) = pull(r)
     params = jax.tree.map(lambda w, g: w - tau * g, state.params, gradient)

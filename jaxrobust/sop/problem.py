@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jax.scipy.linalg import cho_factor, cho_solve
 from jaxtyping import Array, Float
 
@@ -49,7 +50,7 @@ def draw(
     rank
         None, or a number in 1..min(N, p); may be traced, so that a sweep over ranks compiles once.
     k
-        Number of corrupted examples in 0..N; may be traced.
+        Number of corrupted examples in 0..N; may be traced. Fractions are rounded down.
     magnitude
         Scale of the gross errors, > 0; may be traced.
     signs
@@ -64,7 +65,7 @@ def draw(
     """
     N, p = _check.count("N", N), _check.count("p", p)
     m = min(N, p)
-    k = _check.between("k", k, 0, N)
+    k = jnp.floor(jnp.clip(_check.between("k", k, 0, N), 0, N))
     magnitude = _check.positive("magnitude", magnitude)
     key_J, key_theta, key_support, key_s = jax.random.split(key, 4)
 
@@ -73,7 +74,7 @@ def draw(
         J = jax.random.normal(key_J, (N, p)) / p**0.5
         rows = J if p > N else None  # p <= N: every theta is in the row space
     else:
-        rank = _check.between("rank", rank, 1, m)
+        rank = jnp.floor(jnp.clip(_check.between("rank", rank, 1, m), 1, m))
         key_A, key_B = jax.random.split(key_J)
         kept = jnp.where(jnp.arange(m, dtype=rank.dtype) < rank, 1.0, 0.0)
         A = jax.random.normal(key_A, (N, m)) * kept[None, :]
@@ -112,8 +113,12 @@ def coherence(J: Any, rank: Any = None) -> Float[Array, ""]:
     (1.0, 2.0)
     """
     J = _check.real("J", J, (None, None))
+    if not isinstance(J, Tracer) and not jnp.any(J):
+        raise ValueError("J is zero: coherence is not defined")
+    if rank is not None:
+        rank = _check.between("rank", rank, 1, min(J.shape))
     U, S, _ = jnp.linalg.svd(J, full_matrices=False)
     floor = max(J.shape) * jnp.finfo(J.dtype).eps * S[0]
-    kept = S > floor if rank is None else jnp.arange(S.size) < rank
+    kept = S > floor if rank is None else jnp.arange(S.size, dtype=S.dtype) < rank
     leverage = jnp.sum(jnp.where(kept, U, 0.0) ** 2, axis=1)
     return J.shape[0] / jnp.sum(kept) * jnp.max(leverage)

@@ -14,15 +14,18 @@ class Status(IntEnum):
     CERTIFIED = 0
     ROUNDING_LIMIT = 1
     NOT_CONVERGED = 2
-    NOT_FINITE = 3
+    STALLED = 3
+    NOT_FINITE = 4
 
 
 _SENTENCES = {
-    Status.CERTIFIED: "the certificate, recomputed from the answer, meets the tolerance",
+    Status.CERTIFIED: "the gap or residual, recomputed from the answer, meets the tolerance",
     Status.ROUNDING_LIMIT: "the certificate stopped at what this precision can resolve, above the "
     "tolerance: use float64, or rescale y and lam",
     Status.NOT_CONVERGED: "the steps ran out before the tolerance: allow more of them",
-    Status.NOT_FINITE: "the input or an iterate was not finite: check the data and the step size",
+    Status.STALLED: "the steps stopped helping above the tolerance: scale the rows of J to about 1",
+    Status.NOT_FINITE: "it diverged, or the input was not finite, or a parameter was out of its "
+    "range: check the data, take a smaller step",
 }
 
 
@@ -32,9 +35,11 @@ def explain(status: Any) -> str:
     Examples
     --------
     >>> explain(0)
-    '1 of 1 CERTIFIED: the certificate, recomputed from the answer, meets the tolerance'
+    '1 of 1 CERTIFIED: the gap or residual, recomputed from the answer, meets the tolerance'
     """
     codes = np.atleast_1d(np.asarray(status)).ravel()
+    if not np.isin(codes, list(_SENTENCES)).all():
+        raise ValueError(f"status must hold codes 0..{max(Status)}, got {np.unique(codes)[:5]}")
     return "; ".join(
         f"{int(np.sum(codes == code))} of {codes.size} {code.name}: {text}"
         for code, text in _SENTENCES.items()

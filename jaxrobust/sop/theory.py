@@ -24,16 +24,12 @@ def lam(alpha: Any, gamma: Any) -> Float[Array, "..."]:
     >>> round(float(lam(10.0, 1e-8)), 4)
     0.921
     """
-    alpha = _check.positive("alpha", alpha)
-    gamma = _check.between("gamma", gamma, 0, 1, open_low=True, open_high=True)
-    return -jnp.log(gamma) / (2 * alpha)
+    return -jnp.log(_check.numbers("gamma", gamma, 1.0)) / (2 * _check.numbers("alpha", alpha))
 
 
 def alpha_for(lam: Any, gamma: Any) -> Float[Array, "..."]:
     """Give the rate ratio alpha = -log(gamma) / (2 lam) for the l1 weight lam."""
-    lam = _check.positive("lam", lam)
-    gamma = _check.between("gamma", gamma, 0, 1, open_low=True, open_high=True)
-    return -jnp.log(gamma) / (2 * lam)
+    return -jnp.log(_check.numbers("gamma", gamma, 1.0)) / (2 * _check.numbers("lam", lam))
 
 
 def recovery_limit(mu: Any, rank: Any, N: Any) -> Float[Array, "..."]:
@@ -70,15 +66,20 @@ def finite_step_lam(lam: Any, alpha: Any, tau: Any, squared_residuals: Any) -> F
     return jnp.asarray(lam) + alpha * tau**2 * jnp.asarray(squared_residuals)
 
 
-def stable_step(J: Any, y: Any, alpha: Any, *, safety: float = 0.5) -> Float[Array, ""]:
-    """Give a stable step tau = safety / (|J|_2^2 + 4 alpha max|y|).
+def stable_step(
+    J: Any, y: Any, alpha: Any, gamma: Any = 0.0, *, safety: float = 0.5
+) -> Float[Array, ""]:
+    """Give a stable step, safety / (|J|_2^2 + 4 alpha hypot(max|y|, 2 gamma^2)).
 
-    Near its end descent on (nu, u, v) has curvature JJ' + 4 alpha diag|s|, so that any
-    tau < 2 / (|J|_2^2 + 4 alpha max|s|) is stable; max|y| stands for the unknown max|s|, and
+    Near its end descent on (nu, u, v) has curvature JJ' + 4 alpha diag sqrt(s^2 + 4 gamma^4), so
+    that any tau < 2 / (its largest eigenvalue) is stable; max|y| stands for the unknown max|s|, and
     `safety` for what lies between. |J|_2 is the largest singular value.
     """
     J = _check.real("J", J, (None, None))
-    y = _check.real("y", y, (J.shape[0],))
+    y = _check.real("y", y, (J.shape[0],)).astype(J.dtype)
+    alpha = _check.number("alpha", alpha, dtype=J.dtype)
+    part = _check.number("safety", safety, dtype=J.dtype)
+    gamma = _check.between("gamma", gamma, 0.0, 1.0).astype(J.dtype)
     gram = J @ J.T if J.shape[0] <= J.shape[1] else J.T @ J
-    largest = jnp.linalg.eigvalsh(gram)[-1]
-    return safety / (largest + 4 * _check.positive("alpha", alpha) * jnp.max(jnp.abs(y)))
+    spread = jnp.hypot(jnp.max(jnp.abs(y)), 2 * gamma**2)
+    return part / (jnp.linalg.eigvalsh(gram)[-1] + 4 * alpha * spread)

@@ -143,7 +143,7 @@ def test_uncertified_answers_say_so():
         ({"lam": 0.0}, "lam must lie in"),
         ({"lam": -1.0}, "lam must lie in"),
         ({"lam": jnp.nan}, "lam has 1 non-finite"),
-        ({"lam": [1.0, 2.0]}, "lam must have shape"),
+        ({"lam": [1.0, 2.0]}, "lam must be one number"),
         ({"y": [1.0, 2.0, 3.0]}, "y must have shape"),
         ({"y": [1.0, jnp.inf]}, "y has 1 non-finite"),
         ({"J": [1.0, 2.0]}, "J must have shape"),
@@ -157,3 +157,19 @@ def test_bad_input_gets_one_clear_line(change, words):
     with pytest.raises(ValueError, match=words) as error:
         solve_l1(**{**good, **change})
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("lam", [-1.0, 0.0, jnp.nan, jnp.inf])
+def test_a_traced_lam_out_of_range_is_never_certified(lam):
+    J, y = jnp.eye(2), jnp.array([1.0, 2.0])
+    assert jax.jit(solve_l1)(J, y, lam).status == Status.NOT_FINITE
+    assert jax.jit(certificate)(J, y, lam, jnp.zeros(2)).status == Status.NOT_FINITE
+
+
+@pytest.mark.parametrize("scale", [1e-250, 1e-30, 1e30, 1e150])
+def test_certificates_survive_extreme_scales(scale):
+    J, y, *_ = draw(jax.random.key(0), 8, 12, k=2)
+    found = _solve(J, scale * y, scale)
+    assert found.status == Status.CERTIFIED
+    np.testing.assert_allclose(found.theta / scale, _solve(J, y, 1.0).theta, rtol=1e-9)
+    assert certificate(J, scale * y, scale, 0 * y).status == Status.NOT_CONVERGED

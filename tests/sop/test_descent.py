@@ -3,7 +3,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrobust.sop import Status, descent, draw, flow_limit, run, theory, trajectory
+from jaxrobust.sop import (
+    Status,
+    descent,
+    draw,
+    flow_limit,
+    network_init,
+    network_step,
+    run,
+    theory,
+    trajectory,
+)
 
 KEY = jax.random.key(5)
 
@@ -119,6 +129,9 @@ def test_dtype_is_kept(dtype):
         ({"gamma": 1.5}, "gamma"),
         ({"snapshots": 0}, "snapshots"),
         ({"rule": "exponential"}, "rule"),
+        ({"steps": 2.5}, "steps must be a whole number"),
+        ({"steps": -1}, "steps must be a whole number"),
+        ({"alpha": [1.0, 2.0]}, "alpha must be one number"),
         ({"y": [1.0]}, "y must have shape"),
     ],
 )
@@ -126,3 +139,23 @@ def test_bad_input_gets_one_clear_line(change, words):
     good = {"J": [[1.0], [2.0]], "y": [1.0, 2.0], "alpha": 1.0, "gamma": 0.1, "tau": 0.1}
     with pytest.raises(ValueError, match=words):
         trajectory(**{**good, "steps": 2, **change})
+
+
+def test_the_default_step_is_stable_at_a_large_gamma():
+    J, y, *_ = draw(KEY, 10, 20, k=2)
+    for rule in ("additive", "multiplicative"):
+        end = run(J, 0.01 * y, alpha=100.0, gamma=0.3, steps=3000, rule=rule)
+        assert end.status in (Status.CERTIFIED, Status.NOT_CONVERGED)
+        assert end.residual < 0.5
+
+
+def test_network_step_on_a_linear_network_is_the_linear_step():
+    J, y, *_ = draw(KEY, 6, 9, k=2)
+    linear, network = descent.init(J, 0.1), network_init(jnp.zeros(9), 6, 0.1)
+    for _ in range(5):
+        linear, _ = descent.multiplicative_step(linear, J, y, alpha=3.0, tau=0.05)
+        network, _ = network_step(network, lambda w: J @ w, y, alpha=3.0, tau=0.05)
+    np.testing.assert_allclose(network.params, linear.theta, atol=1e-14)
+    np.testing.assert_allclose(network.u, linear.u, atol=1e-14)
+    with pytest.raises(ValueError, match="squeeze the network's output"):
+        network_step(network, lambda w: (J @ w)[:, None], y, alpha=3.0, tau=0.05)

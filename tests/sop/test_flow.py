@@ -91,3 +91,25 @@ def test_gamma_outside_its_range_is_refused(gamma):
         flow_limit([[1.0]], [1.0], 1.0, gamma)
     with pytest.raises(ValueError, match="gamma"):
         theory.lam(1.0, gamma)
+
+
+@pytest.mark.parametrize("shape", [(60, 8), (30, 30)])
+def test_reaches_the_limit_where_lam_is_large_for_the_data(shape):
+    for seed in range(5):
+        J, y, *_ = draw(jax.random.key(seed), *shape, k=4)
+        for gamma in (0.1, 1e-4, 1e-32):
+            flow = _flow(J, y, theory.alpha_for(300.0, gamma), gamma)
+            assert flow.residual <= 1e-7, (seed, gamma, float(flow.residual))
+
+
+def test_traced_parameters_out_of_range_are_never_certified():
+    J, y, *_ = _problem(5, 8, None, 1)
+    for alpha, gamma in ((1.0, 2.0), (1.0, 0.0), (-1.0, 0.1), (jnp.nan, 0.1)):
+        assert _flow(J, y, alpha, gamma).status == Status.NOT_FINITE
+    assert jnp.isnan(jax.jit(theory.lam)(1.0, 2.0))
+
+
+def test_a_gamma_that_underflows_is_refused():
+    J, y = jnp.eye(2, dtype=jnp.float32), jnp.ones(2, jnp.float32)
+    with pytest.raises(ValueError, match=r"gamma = 1e-50 underflows in float32: switch float64 on"):
+        flow_limit(J, y, 1.0, 1e-50)
