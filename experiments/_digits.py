@@ -53,7 +53,7 @@ def scores(outputs, s, y, noisy):
     hits = jnp.sum(wrong & found)
     return {
         "error": jnp.mean(jnp.where(outputs[n:] * y[n:] > 0, 0.0, 1.0)),
-        "precision": jnp.where(jnp.any(found), hits / jnp.maximum(jnp.sum(found), 1), 1.0),
+        "precision": hits / jnp.maximum(jnp.sum(found), 1),
         "recall": jnp.where(jnp.any(wrong), hits / jnp.maximum(jnp.sum(wrong), 1), 1.0),
     }
 
@@ -70,10 +70,12 @@ def linear_methods(config, key, pair, rate):
 
     def program(lam):
         found = sop.solve_l1(model.J[:n], noisy, lam)
-        return scores(F @ found.nu, found.s, y, noisy) | {"gap": found.gap}
+        return scores(F @ found.nu, found.s, y, noisy) | {"program_status": found.status}
 
     programs = jax.lax.map(program, jnp.array(config.lams))
+    status = programs.pop("program_status")
     return {f"l1_{what}s": values for what, values in programs.items()} | {
+        "linear_program_status": status,
         "least_squares_error": ridge(1e-9 * jnp.trace(F[:n]) / n),
         "ridge_errors": jax.lax.map(ridge, jnp.array(config.ridges)),
     }
@@ -86,47 +88,74 @@ def flow_and_program(config, key, pair, rate, lam):
     answers = {
         "l1": sop.solve_l1(J, noisy, lam),
         "double": sop.solve_l1(J, noisy, 2 * lam),
-        "flow": sop.flow_limit(J, noisy, sop.theory.alpha_for(lam, GAMMA), GAMMA),
+        "flow": sop.flow_limit(J, noisy, sop.theory.alpha_for(lam, GAMMA), GAMMA, tol=1e-7),
     }
     found = {}
     for who, answer in answers.items():
         outputs = model.J @ answer.theta
         named = scores(outputs, answer.s, y, noisy) | {"out": outputs[config.train :]}
         found |= {f"{who}_{what}": value for what, value in named.items()}
+        found[f"{who}_status"] = answer.status
     return found
 
 
 def trained(config, key, pair, rate, lam):
-    """The network itself, trained with SOP."""
-    return _train(config, key, pair, rate, sop.theory.alpha_for(lam, GAMMA), "network")
-
-
-def trained_plain(config, key, pair, rate):
-    """The same network, steps and labels without u and v."""
-    found = _train(config, key, pair, rate, 0.0, "plain")
-    return {what: value for what, value in found.items() if what != "plain_out"}
-
-
-def _train(config, key, pair, rate, alpha, who):
+    """The network trained with SOP, and its linear model by the same steps."""
     X, y, noisy, params, model = draw(config, key, pair, rate)
-    n = config.train
-    K = model.J[:n] @ model.J[:n].T
-    largest = jnp.max(jnp.sum(jnp.abs(K), axis=1))  # bounds the eigenvalues, at no factorization
-    tau = 0.5 / (largest + 4 * alpha)
-
-    def outputs(params, rows):
-        return jax.vmap(network, in_axes=(None, 0))(params, rows)
-
-    def predict(params):
-        return outputs(params, X[:n]) - model.f0[:n]
-
-    def step(_, state):
-        return sop.network_step(state, predict, noisy, alpha=alpha, tau=tau)[0]
-
-    end = jax.lax.fori_loop(0, config.steps, step, sop.network_init(params, n, GAMMA))
-    s, out = end.u**2 - end.v**2, outputs(end.params, X) - model.f0
+    n, alpha = config.train, sop.theory.alpha_for(lam, GAMMA)
+    tau = _tau(model, n, alpha)
+    run = _runner(X, noisy, model, alpha, tau)
+    end = run(sop.network_init(params, n, GAMMA), config.steps)
+    s, out = end.u**2 - end.v**2, _outputs(end.params, X) - model.f0
+    linear = sop.run(
+        model.J[:n],
+        noisy,
+        alpha=alpha,
+        gamma=GAMMA,
+        tau=tau,
+        steps=config.steps,
+        rule="multiplicative",
+    )
     named = scores(out, s, y, noisy) | {
         "out": out[n:],
         "residual": jnp.max(jnp.abs(out[:n] + s - noisy)),
     }
-    return {f"{who}_{what}": value for what, value in named.items()}
+    return {f"network_{what}": value for what, value in named.items()} | {
+        "descent_out": model.J[n:] @ linear.theta
+    }
+
+
+def trained_plain(config, lam, key, pair, rate):
+    """The network without u and v, by the steps tau that SOP takes at lam; its error at each stop."""
+    X, y, noisy, params, model = draw(config, key, pair, rate)
+    n = config.train
+    run = _runner(X, noisy, model, 0.0, _tau(model, n, sop.theory.alpha_for(lam, GAMMA)))
+    state, done, errors = sop.network_init(params, n, GAMMA), 0, []
+    for stop in config.stops:
+        state, done = run(state, stop - done), stop
+        out = _outputs(state.params, X) - model.f0
+        errors.append(scores(out, jnp.zeros(n), y, noisy)["error"])
+    return {"plain_errors": jnp.stack(errors)}
+
+
+def _tau(model, n, alpha):
+    """A stable step; the row sums of |JJ'| bound its eigenvalues at no factorization."""
+    K = model.J[:n] @ model.J[:n].T
+    return 0.5 / (jnp.max(jnp.sum(jnp.abs(K), axis=1)) + 4 * alpha)
+
+
+def _outputs(params, rows):
+    return jax.vmap(network, in_axes=(None, 0))(params, rows)
+
+
+def _runner(X, noisy, model, alpha, tau):
+    """Give `run(state, steps)`; the output at the initial weights is taken off."""
+    n = noisy.size
+
+    def predict(params):
+        return _outputs(params, X[:n]) - model.f0[:n]
+
+    def step(_, state):
+        return sop.network_step(state, predict, noisy, alpha=alpha, tau=tau)[0]
+
+    return lambda state, steps: jax.lax.fori_loop(0, steps, step, state)

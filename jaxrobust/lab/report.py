@@ -13,10 +13,10 @@ from jaxrobust.lab.study import Result
 _HEAD = """# Gallery
 
 Drawn and written by `python -m experiments` (or `make figures`); do not edit by hand. Theory, and
-the certified program that stands for it, is a line; practice is points, with 95 % t intervals of the
-mean over n seeds. Each claim is judged beside a control, a wrong formula or estimator put through the
-same test, which must come out refuted. Intervals are corrected for the number of cells within a
-claim, not across claims.
+the certified program that stands for it, is a line; practice is points, with 95 % t intervals of
+the mean over n seeds. Each claim is judged beside a control, a wrong formula or estimator put
+through the same test, which must come out refuted. Intervals are corrected for the number of cells
+within a claim, not across claims.
 """
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jax.scipy.linalg import cho_factor, cho_solve
 from jaxtyping import Array, Float
+from scipy.linalg import hadamard
 
 from jaxrobust import _check
 
@@ -31,6 +32,7 @@ def draw(
     k: Any = 0,
     magnitude: Any = 1.0,
     signs: bool = False,
+    flat: bool = False,
 ) -> Problem:
     """Draw y = J theta + s with Gaussian J of a given rank and exactly k gross errors.
 
@@ -55,6 +57,10 @@ def draw(
         Scale of the gross errors, > 0; may be traced.
     signs
         Draw errors of equal size +-magnitude.
+    flat
+        Take for A the columns of a Hadamard matrix, rows and columns permuted: every example has
+        the same leverage and J has coherence 1, the best case of `theory.recovery_limit`. Needs a
+        rank, and for N a power of 2.
 
     Examples
     --------
@@ -69,6 +75,8 @@ def draw(
     magnitude = _check.positive("magnitude", magnitude)
     key_J, key_theta, key_support, key_s = jax.random.split(key, 4)
 
+    if flat and (rank is None or N & (N - 1)):
+        raise ValueError(f"flat needs a rank and N = 2, 4, 8, ..., got rank {rank} and N = {N}")
     # One draw of the full-size factors serves every rank: smaller ones are prefixes of it.
     if rank is None:
         J = jax.random.normal(key_J, (N, p)) / p**0.5
@@ -77,7 +85,7 @@ def draw(
         rank = jnp.floor(jnp.clip(_check.between("rank", rank, 1, m), 1, m))
         key_A, key_B = jax.random.split(key_J)
         kept = jnp.where(jnp.arange(m, dtype=rank.dtype) < rank, 1.0, 0.0)
-        A = jax.random.normal(key_A, (N, m)) * kept[None, :]
+        A = (_flat(key_A, N)[:, :m] if flat else jax.random.normal(key_A, (N, m))) * kept[None, :]
         B = jax.random.normal(key_B, (m, p)) * kept[:, None]
         J = A @ B / jnp.sqrt(rank * p)
         rows = B
@@ -97,6 +105,13 @@ def draw(
     )
     s = jnp.where(places.astype(k.dtype) < k, magnitude * values, 0.0)
     return Problem(J, J @ theta + s, theta, s)
+
+
+def _flat(key: Any, N: int) -> Array:
+    """Give a Hadamard matrix (entries +-1, orthogonal columns) with rows and columns permuted."""
+    first, second = jax.random.split(key)
+    columns = jax.random.permutation(first, jnp.asarray(hadamard(N), float), axis=1)
+    return jax.random.permutation(second, columns)
 
 
 def coherence(J: Any, rank: Any = None) -> Float[Array, ""]:

@@ -298,7 +298,7 @@ NOWHERE = Expectation(around(1.0), 1.0, 1.0, in_regime=False)
         (RIGHT, replace(RIGHT), False),
         (RIGHT, WIDE, False),
         (RIGHT, NOWHERE, False),
-        (NOWHERE, RIGHT, True),
+        (NOWHERE, RIGHT, False),  # a mask that leaves nothing judged nothing
     ],
 )
 def test_ok_wants_the_control_refuted(test, control, ok):
@@ -457,3 +457,15 @@ def test_true_claims_with_room_are_confirmed():
     assert outcomes(roomy, 10, seed=13)["confirmed"] >= 900
     assert outcomes(flat, 10, seed=13)["confirmed"] >= 900
     assert outcomes(ordered, 20, seed=13)["confirmed"] >= 700
+
+
+def test_lost_lanes_are_never_ok():
+    broken = around(1.0)
+    broken[3] = np.nan
+    verdict = judge(claim(Expectation(broken, 1.0, 0.2), WRONG), KEY)
+    assert verdict.lost == 1
+    assert not verdict.ok
+    two = np.stack([around(1.0), broken], axis=1)
+    kept = judge(claim(Expectation(two, 1.0, 0.5, in_regime=[True, False]), WRONG), KEY)
+    assert kept.lost == 0
+    assert kept.ok

@@ -100,3 +100,12 @@ def test_linearize_is_the_jacobian_of_any_network():
 def test_bad_input_gets_one_clear_line(change, words):
     with pytest.raises(ValueError, match=words):
         draw(jax.random.key(0), **{"N": 5, "p": 8, **change})
+
+
+def test_flat_problems_have_coherence_one():
+    for rank in (1, 3, 8):
+        J = draw(jax.random.key(1), 16, 24, rank=rank, flat=True).J
+        assert np.linalg.matrix_rank(J) == rank
+        np.testing.assert_allclose(coherence(J), 1.0, rtol=1e-10)
+    with pytest.raises(ValueError, match="flat needs a rank and N"):
+        draw(jax.random.key(1), 15, 24, rank=3, flat=True)
