@@ -126,7 +126,7 @@ def trained(config, key, pair, rate, lam):
 
 
 def trained_plain(config, lam, key, pair, rate):
-    """The network without u and v, by the steps tau that SOP takes at lam; its error at each stop."""
+    """The network without u and v, by the steps that SOP takes at lam: its error at each stop."""
     X, y, noisy, params, model = draw(config, key, pair, rate)
     n = config.train
     run = _runner(X, noisy, model, 0.0, _tau(model, n, sop.theory.alpha_for(lam, GAMMA)))

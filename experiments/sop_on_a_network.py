@@ -19,7 +19,7 @@ class Config:
     width: int = 64
     train: int = 240
     rates: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.45)
-    lams: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 30.0)
+    lams: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 300.0)
     lam_times: tuple[float, ...] = (1.0, 10.0, 30.0)  # of the chosen lam, for the networks
     ridges: tuple[float, ...] = (0.1, 1.0, 10.0, 100.0, 1000.0)
     stops: tuple[int, ...] = (30, 100, 200, 400, 800, 1500, 4000)  # of training without s
@@ -94,14 +94,15 @@ def claims(dataset, config: Config):
     moderate = [r for r in config.rates if 0.15 < r < 0.35]
     scale = 1 / np.log(1 / GAMMA)
     wrong, chosen = config.lams[-1], f"lam = {dataset.attrs['lam']:g}"
+    interpolating = dataset.l1_errors.sel(weight=wrong, drop=True)
     pilot = "level set on pilots with other root keys"
 
     def over(samples, rates):
         """Average over rates and keep the pairs of digits apart."""
         return samples.sel(rate=rates).mean("rate").transpose("seed", "pair", ...)
 
-    def halves(error, other):
-        return lab.Bound(over(error - 0.5 * other, usual), 0.0)
+    def below(error, other):
+        return lab.Bound(over(error - other, usual), 0.0)
 
     def is_program(apart):
         return lab.Bound(over(apart, list(config.rates)), 2 * scale)
@@ -117,9 +118,9 @@ def claims(dataset, config: Config):
             "least squares",
             source=f"SOP (arXiv 2202.14026), the sparse s; {pilot}",
             basis="assumed",
-            test=halves(at.l1_error, dataset.least_squares_error),
-            control=halves(dataset.plain_error, dataset.least_squares_error),
-            control_name="the network trained without s to the end",
+            test=below(at.l1_error, 0.5 * dataset.least_squares_error),
+            control=below(interpolating, 0.5 * dataset.least_squares_error),
+            control_name=f"lam = {wrong:g}, near interpolation",
         ),
         lab.Claim(
             name="SOP's flow is the program",
@@ -153,13 +154,13 @@ def claims(dataset, config: Config):
             control_name=f"lam {config.lam_times[-1]:g} times larger: weights move further",
         ),
         lab.Claim(
-            name="SOP halves the network's error",
-            statement="on average over 10 to 40 % flips, against the same network trained without "
-            "s by the same steps to the end",
+            name="SOP helps the network",
+            statement="on average over 10 to 40 % flips it errs less than the same network trained "
+            "without s, by the same steps to the end",
             source=f"SOP (arXiv 2202.14026); {pilot}",
             basis="assumed",
-            test=halves(at.network_error, dataset.plain_error),
-            control=halves(dataset.least_squares_error, dataset.plain_error),
+            test=below(at.network_error, dataset.plain_error),
+            control=below(dataset.least_squares_error, dataset.plain_error),
             control_name="least squares in SOP's place",
         ),
     ]
@@ -205,9 +206,8 @@ def plot(dataset, config: Config):
                 mfc=face,
                 label=f"{what}, {pair}",
             )
-    ax.set(
-        title=f"Flips found by $|s_i| > 1$ (n = {n})", xlabel="labels flipped, %", ylim=(45, 103)
-    )
+    ax.set(title=f"Flips found by $|s_i| > 1$ (n = {n})", ylim=(45, 103))
+    ax.set_xlabel("labels flipped, %")
     ax.set_ylabel("points: network, lines: program, %")
     ax.legend(loc="lower left", fontsize=6.5, labelspacing=0.2)
 
@@ -233,9 +233,9 @@ study = lab.Study(
     "number (lam, the ridge, the step to stop at), best on the true test labels of a third pair of "
     "digits over all rates, and used as it is on these two. (a), (b): error on true test labels. "
     "Least squares and training to the end memorize flips; the program and the network with SOP "
-    "resist, and so do a ridge and early stopping when tuned alike. (c): unlike those, s says which "
-    "labels are wrong. (d): how far the trained network is from its linear model trained by the "
-    "same steps, which grows with lam, and linear SOP's flow from the program.",
+    "resist, and so do a ridge and early stopping when tuned alike. (c): unlike those, s says "
+    "which labels are wrong. (d): how far the trained network is from its linear model trained by "
+    "the same steps, which grows with lam, and linear SOP's flow from the program.",
     presets={
         "smoke": Config(
             width=16,

