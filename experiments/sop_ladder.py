@@ -134,6 +134,8 @@ def plot(dataset, config: Config):
         ax, x, float(middle) * x / np.exp(np.log(x).mean()), label="slope 1, height fitted"
     )
     ax.set(xscale="log", yscale="log", title=f"Step to 0 ({n})", ylim=(None, 30))
+    ax.set_xticks(x, [f"{value:g}" for value in x])
+    ax.minorticks_off()
     ax.set(xlabel=r"$\alpha\,\tau\,\max|y|$", ylabel=r"relative distance of $\theta$")
     ax.legend(loc="center right", bbox_to_anchor=(1.0, 0.55))
 
