@@ -175,7 +175,7 @@ study = lab.Study(
     "signs of the errors. (c): the largest k recovered when places and signs are random: far more "
     "than guaranteed.",
     presets={
-        "smoke": Config(N=64, p=80, ranks=(1, 4, 16), ks=(1, 2, 8, 30), seeds=6),
+        "smoke": Config(N=64, p=80, ranks=(1, 8, 40), ks=(1, 2, 8, 30), seeds=6),
         "laptop": Config(),
         "gpu": Config(ranks=tuple(range(1, 100, 3)), ks=tuple(range(1, 66, 2)), seeds=64),
     },
