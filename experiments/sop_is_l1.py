@@ -154,7 +154,8 @@ study = lab.Study(
     "y = J theta + s with lam = -log(gamma)/(2 alpha). (a), (b): the error against the truth of "
     "descent (points) and of the certified program (line: its mean over the same seeds) coincide "
     "over alpha, from exact recovery on the left to failure on the right. (c): the distance "
-    "between the two, for this formula and for two wrong ones; where recovery is exact for a range of weights all of them agree.",
+    "between the two, for this formula and for two wrong ones; where recovery is exact for a range "
+    "of weights all of them agree.",
     presets={
         "smoke": Config(seeds=8, alphas=(1.0, 30.0, 60.0), steps=20_000),
         "laptop": Config(),
