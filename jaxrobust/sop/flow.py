@@ -55,7 +55,7 @@ def potential_slope(s: Array, alpha: Any, log_gamma: Any) -> Array:
 
 
 def flow_limit(
-    J: Any, y: Any, alpha: Any, gamma: Any, *, tol: float = 1e-9, max_iterations: int = 60
+    J: Any, y: Any, alpha: Any, gamma: Any, *, tol: float = 1e-9, max_iterations: int = 200
 ) -> FlowLimit:
     """Find the limit of SOP gradient flow from theta = 0, u = v = gamma.
 
