@@ -7,7 +7,9 @@ STAMP := $(VENV)/.installed
 # One BLAS thread: jaxlib's LAPACK and XLA's own pool would otherwise fight for the cores.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: figures test check bench notebooks constraints clean
+.PHONY: env figures test check bench notebooks constraints clean
+
+env: $(STAMP)
 
 figures: $(STAMP)
 	$(PY) -m experiments --preset laptop

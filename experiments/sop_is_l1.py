@@ -104,7 +104,7 @@ def claims(dataset, config: Config):
         lab.Claim(
             name="the weight that fits best is the formula's",
             statement="of programs with other weights, the nearest to descent's theta has "
-            "lam 2 alpha / log(1/gamma) = 1 on average (as log2, in the same cells)",
+            "lam 2 alpha / log(1/gamma) = 1 on average (as log2, in the same cells; tolerance .15)",
             source=SOURCE,
             basis="derived",
             test=fits(0.0),

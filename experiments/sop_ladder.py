@@ -89,7 +89,8 @@ def claims(dataset, config: Config):
         lab.Claim(
             name="polynomial where recovery is exact",
             statement="there the distance falls as gamma^(2 (1 - m)), m the least possible "
-            "max |nu_i| / lam over clean examples, by a linear program (exponent less that one)",
+            "max |nu_i| / lam over clean examples, by a linear program (exponent less that one, "
+            "tolerance .05)",
             source=DERIVED,
             basis="derived",
             test=lab.Expectation(slope - predicted, 0.0, resolution=0.1, tolerance=0.05),
@@ -99,7 +100,8 @@ def claims(dataset, config: Config):
         lab.Claim(
             name="how slow a low rank is",
             statement="late in the run the slowest mode of the residual shrinks by 1 - tau h a "
-            "step, h = lam_min(JJ' + 8 alpha gamma^2 diag cosh(4 alpha nu)) (rate over predicted)",
+            "step, h = lam_min(JJ' + 8 alpha gamma^2 diag cosh(4 alpha nu)) "
+            "(rate over predicted, tolerance .005)",
             source=DERIVED,
             basis="derived",
             test=lab.Expectation(ratio, 1.0, resolution=0.02, tolerance=0.005),

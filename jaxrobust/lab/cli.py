@@ -59,7 +59,11 @@ def main(studies: Study | Sequence[Study], arguments: Sequence[str] | None = Non
         print(f"stopped{kept}", file=sys.stderr)
         return 130
     _table(results)
-    return 0 if all(r.ok for r in results) else 1
+    failed = [r.study.name for r in results if not r.ok]
+    if failed:
+        small = "; smoke is too small to judge by" if options.preset == "smoke" else ""
+        print(f"exit status 1 because of {', '.join(failed)}, see above{small}")
+    return 1 if failed else 0
 
 
 def _parser(known: dict[str, Study], one: bool) -> argparse.ArgumentParser:

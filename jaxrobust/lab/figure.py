@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -126,6 +127,9 @@ def stamp(figure: Figure, verdicts: Sequence[Any]) -> None:
         f"   (control, {v.claim.control_name}: {v.control.verdict})"
         for v in verdicts
     ]
+    # About 17 letters of this size fit in an inch.
+    width = int(17 * figure.get_figwidth())
+    lines = [textwrap.fill(line, width, subsequent_indent="    ") for line in lines]
     figure.supxlabel("\n".join(lines), fontsize=6.5, ha="left", x=0.01, color="#444444")
 
 

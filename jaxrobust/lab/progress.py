@@ -27,8 +27,10 @@ def reporter(progress: Any, total: int) -> Iterator[Reporter]:
     """
     if callable(progress):
         yield Reporter(lambda done: progress(done, total), lambda line: None)
-    elif not progress or not sys.stderr.isatty():
+    elif not progress:
         yield Reporter(lambda done: None, lambda line: None)
+    elif not sys.stderr.isatty():
+        yield Reporter(lambda done: None, lambda line: print(line, file=sys.stderr))
     else:
         from rich import progress as bars
         from rich.console import Console

@@ -12,11 +12,12 @@ from jaxrobust.lab.study import Result
 
 _HEAD = """# Gallery
 
-Drawn and written by `python -m experiments` (or `make figures`); do not edit by hand. Theory, and
-the certified program that stands for it, is a line; practice is points, with 95 % t intervals of
-the mean over n seeds. Each claim is judged beside a control, a wrong formula or estimator put
-through the same test, which must come out refuted. Intervals are corrected for the number of cells
-within a claim, not across claims.
+Drawn and written by the studies themselves; do not edit by hand. Theory, and the certified program
+that stands for it, is a line; practice is points, with 95 % t intervals of the mean over n seeds.
+Each claim is judged beside a control, a wrong formula or estimator put through the same test, which
+must come out refuted. Predicted and measured are those of the cell nearest to refutation; a claim
+that allows a tolerance says so. Intervals are corrected for the number of cells within a claim, not
+across claims.
 """
 
 
@@ -51,8 +52,8 @@ def gallery(out: Path) -> str:
         record = json.loads(path.read_text())
         seeds, preset = (record["provenance"][k] for k in ("seeds", "preset"))
         parts.append(
-            f"\n## {record['title']}\n\n`python -m experiments {record['name']}` · {seeds} seeds · "
-            f"preset {preset or 'none'}\n\n![{record['name']}]({record['name']}.png)\n\n"
+            f"\n## {record['title']}\n\n`{record['name']}` · {seeds} seeds · preset "
+            f"{preset or 'none'}\n\n![{record['name']}]({record['name']}.png)\n\n"
             f"{record['caption']}\n\n"
             "| claim | kind | predicted | measured | n | verdict | control | its verdict |\n"
             "|---|---|---|---|---|---|---|---|\n"
@@ -70,7 +71,8 @@ def _row(claim: dict[str, Any]) -> str:
         _number(claim["measured"]) + _span(claim["interval"]),
         str(claim["n"]),
         f"**{claim['verdict'].replace('_', ' ')}**",
-        f"{control['name']}: {_number(control['measured'])}",
+        f"{control['name']}: predicted {_number(control['predicted'])}, measured "
+        f"{_number(control['measured'])}",
         control["verdict"],
     )
     return "| " + " | ".join(c.replace("|", "\\|").replace("\n", " ") for c in cells) + " |\n"

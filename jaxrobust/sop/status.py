@@ -23,9 +23,10 @@ _SENTENCES = {
     Status.ROUNDING_LIMIT: "the certificate stopped at what this precision can resolve, above the "
     "tolerance: use float64, or rescale y and lam",
     Status.NOT_CONVERGED: "the steps ran out before the tolerance: allow more of them",
-    Status.STALLED: "the steps stopped helping above the tolerance: scale the rows of J to about 1",
+    Status.STALLED: "the steps stopped helping above the tolerance: use float64, and scale the "
+    "rows of J to about 1",
     Status.NOT_FINITE: "it diverged, or the input was not finite, or a parameter was out of its "
-    "range: check the data, take a smaller step",
+    "range: check the data, use float64, take a smaller step",
 }
 
 
