@@ -149,7 +149,7 @@ def labels(name: str, y: Any, classes: int) -> jax.Array:
     if values.dtype.kind == "f":
         odd = values[~(np.isfinite(values) & (values == np.round(values)))]
         if odd.size:
-            raise ValueError(f"{name} must hold labels 0..{classes - 1}, got {odd.flat[0]}")
+            raise ValueError(f"{name} must hold integer labels 0..{classes - 1}, got {odd.flat[0]}")
         values = values.astype(int)
     if values.dtype.kind not in "iu":
         raise ValueError(f"{name} must hold integer labels 0..{classes - 1}, got {values.dtype}")
