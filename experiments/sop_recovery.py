@@ -43,7 +43,7 @@ def simulate(config: Config, bench: lab.Bench):
         J, y, theta, _ = sop.draw(key, config.N, config.p, rank=rank, k=k, flat=True)
         program = sop.solve_l1(J, y, config.lam)
         alpha = sop.theory.alpha_for(config.lam, config.gamma)
-        flow = sop.flow_limit(J, y, alpha, config.gamma, tol=1e-7)
+        flow = sop.flow_limit(J, y, alpha, config.gamma)
         wrong = sop.flow_limit(J, y, 100 * alpha, config.gamma)
         # Minimum-norm least squares: what interpolates, or fits best, without any s.
         plain = jnp.linalg.pinv(J, rtol=1e-10) @ y
