@@ -1,0 +1,71 @@
+"""Which iterate a run returns: the same choices for every learner.
+
+    last              w at the end
+    average           mean of all weights
+    mean_iterate      no weight, but the mean error of all iterates: that of one taken at random
+    holdout           the snapshot with the fewest mistakes on held-out noisy examples (pocket)
+    holdout_average   the same among the running averages
+
+To compare one learner's hold-out with another's last iterate would be unfair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from jaxrobust import _check
+from jaxrobust.halfspace.instance import in_ball, predict
+from jaxrobust.halfspace.trajectory import Path
+
+CHOICES = ("last", "average", "mean_iterate", "holdout", "holdout_average")
+
+
+class Errors(NamedTuple):
+    """err of what each choice returns; for an array of them, `jnp.stack(errors)`."""
+
+    last: Float[Array, ""]
+    average: Float[Array, ""]
+    mean_iterate: Float[Array, ""]
+    holdout: Float[Array, ""]
+    holdout_average: Float[Array, ""]
+
+
+def noisy_error(w: Float[Array, "K d"], x: Any, y: Any) -> Float[Array, " K"]:
+    """Return the share of the examples (x, y) that each of K weights gets wrong."""
+    return jax.lax.map(lambda one: jnp.mean((predict(one, x) != y).astype(x.dtype)), w)
+
+
+def select(w: Float[Array, "K d"], x: Any, y: Any) -> tuple[Float[Array, " d"], Int[Array, ""]]:
+    """Return the weights with the fewest mistakes on held-out examples, and their place.
+
+    x (n, d) in the unit ball and noisy y (n,), drawn apart from the training examples. Of equals
+    the first. By Hoeffding and a union bound the one returned errs at most
+    2 sqrt(log(2 K / delta) / (2 n)) more than the best, with probability 1 - delta.
+    """
+    x = _check.real("x", x, (None, None))
+    y = _check.signs("y", y).astype(x.dtype)
+    in_ball("x", x)
+    best = jnp.argmin(noisy_error(w, x, y))
+    return w[best], best
+
+
+def errors(path: Path, error: Callable[[Array], Array], x: Any, y: Any) -> Errors:
+    """Return err of every choice for one run.
+
+    `error` is the instance's; (x, y) are the held-out noisy examples. The mean over iterates is
+    taken by the trapezoid rule over the snapshots. The start, w = 0, takes no part in a hold-out.
+    """
+    along = jax.lax.map(error, path.w)
+    middle = (0.5 * (along[0] + along[-1]) + jnp.sum(along[1:-1])) / (along.size - 1)
+    return Errors(
+        last=along[-1],
+        average=error(path.average[-1]),
+        mean_iterate=middle,
+        holdout=error(select(path.w[1:], x, y)[0]),
+        holdout_average=error(select(path.average[1:], x, y)[0]),
+    )

@@ -1,0 +1,182 @@
+"""What every instance of the halfspace problem gives: points, clean labels, flip rates, the truth.
+
+(x, y): |x| <= 1, the clean label is sign(w*.x), it is flipped with probability eta(x) <= eta < 1/2,
+independently (Massart noise). err(w) = P(sign(w.x) != y), and OPT = err(w*) = E eta(x).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxrobust import _check
+
+
+class Points(NamedTuple):
+    """Points with what only theory knows of them."""
+
+    x: Float[Array, "n d"]
+    clean: Float[Array, " n"]
+    """sign(w*.x), -1 or +1."""
+    rate: Float[Array, " n"]
+    """eta(x), the probability that the label shown is the wrong one."""
+
+
+class Atoms(NamedTuple):
+    """A distribution on finitely many points, each met as (x, y) or (-x, -y) with equal chance."""
+
+    x: Float[Array, "m d"]
+    clean: Float[Array, " m"]
+    rate: Float[Array, " m"]
+    weight: Float[Array, " m"]
+    """Probabilities, of sum 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """A distribution of (x, y) with its truth; built inside or outside of a trial.
+
+    Attributes
+    ----------
+    w_star
+        The unit vector behind the clean labels.
+    gamma
+        Margin: |w*.x| >= gamma for every x (0 where there is none).
+    eta
+        The bound on the flip rates.
+    opt
+        err(w*) = E eta(x).
+    points
+        `points(key, n) -> Points`, n independent draws.
+    error
+        `error(w) -> err(w)`, exact: no label is drawn. Where sign(w.x) is undecided (w.x = 0) the
+        prediction is +1, as everywhere in this package.
+    grid
+        `grid() -> (Points, weights)` that stand for the distribution when any predictor, not just a
+        halfspace, is to be scored: all points where they are finitely many, else a fixed sample.
+    atoms
+        The points themselves where they are finitely many, else None.
+    """
+
+    w_star: Array
+    gamma: Array
+    eta: Array
+    opt: Array
+    points: Callable[[PRNGKeyArray, int], Points]
+    error: Callable[[Array], Array]
+    grid: Callable[[], tuple[Points, Array]]
+    atoms: Atoms | None = None
+
+    @property
+    def d(self) -> int:
+        """Number of features."""
+        return self.w_star.shape[0]
+
+    def draw(self, key: PRNGKeyArray, n: int) -> tuple[Array, Array]:
+        """Draw n examples as a learner sees them: x (n, d), noisy labels y (n,).
+
+        x depends on the key alone and the label flips where one uniform number is below eta(x), so
+        instances that differ in their rates share their points and their luck.
+        """
+        first, second = jax.random.split(key)
+        points = self.points(first, n)
+        return points.x, noisy(second, points)
+
+    def error_of(self, predictor: Callable[[Array], Array]) -> Array:
+        """Return P(predictor(x) != y) over the `grid`; predictor: x (n, d) -> -1 or +1, (n,)."""
+        points, weight = self.grid()
+        wrong = (predictor(points.x) != points.clean).astype(weight.dtype)
+        return weight @ (points.rate + (1 - 2 * points.rate) * wrong)
+
+
+def noisy(key: PRNGKeyArray, points: Points) -> Float[Array, " n"]:
+    """Draw the labels shown: -clean with probability rate, else clean."""
+    u = jax.random.uniform(key, points.rate.shape, points.rate.dtype)
+    return jnp.where(u < points.rate, -points.clean, points.clean)
+
+
+def predict(w: Float[Array, " d"], x: Float[Array, "n d"]) -> Float[Array, " n"]:
+    """Return sign(w.x) as -1 or +1; +1 where w.x = 0."""
+    return jnp.where(x @ w >= 0, 1.0, -1.0).astype(x.dtype)
+
+
+def finite(atoms: Atoms, w_star: Any, gamma: Any, eta: Any) -> Instance:
+    """Make an instance of finitely many points, in which (x, y) and (-x, -y) are equally likely.
+
+    error(w) sums over the points; where w.x = 0 one of x and -x is right and the other wrong.
+
+    >>> import jax
+    >>> from jaxrobust import halfspace
+    >>> it = halfspace.basis(4, 0.2)
+    >>> float(it.error(it.w_star)), float(it.error(-it.w_star))
+    (0.2, 0.8)
+    """
+    x, clean, rate, weight = atoms
+    dtype = x.dtype
+    w_star, gamma, eta = (jnp.asarray(v, dtype) for v in (w_star, gamma, eta))
+    cumulative = jnp.cumsum(weight)
+
+    def points(key: PRNGKeyArray, n: int) -> Points:
+        which, mirror = jax.random.split(key)
+        u = jax.random.uniform(which, (n,), dtype) * cumulative[-1]
+        i = jnp.minimum(jnp.searchsorted(cumulative, u, side="right"), weight.size - 1)
+        sign = jax.random.rademacher(mirror, (n,), dtype)
+        return Points(sign[:, None] * x[i], sign * clean[i], rate[i])
+
+    def error(w: Array) -> Array:
+        z = (x @ w) * clean
+        wrong = jnp.where(z > 0, 0.0, jnp.where(z < 0, 1.0, 0.5)).astype(dtype)
+        return weight @ (rate + (1 - 2 * rate) * wrong)
+
+    def grid() -> tuple[Points, Array]:
+        both = [jnp.concatenate(pair) for pair in ((x, -x), (clean, -clean), (rate, rate))]
+        return Points(*both), jnp.concatenate([weight, weight]) / 2
+
+    return Instance(w_star, gamma, eta, weight @ rate, points, error, grid, atoms)
+
+
+def from_data(x: Any, clean: Any, rate: Any) -> Instance:
+    """Make an instance of a data set: points are drawn from it, error(w) is the mean over it.
+
+    x (n, d), clean labels +-1 (n,), rate: one number or (n,), below 1/2. Rows of x longer than 1
+    are refused: divide by the largest norm. There is no w* for real data: `w_star` is zero,
+    `gamma` 0, and `opt` = mean rate is the error of whoever knows the clean labels.
+    """
+    x = _check.real("x", x, (None, None))
+    clean = _check.signs("clean", clean).astype(x.dtype)
+    _check.shaped("clean", clean, (x.shape[0],))
+    rate = _check.between("rate", rate, 0.0, 0.5, open_high=True).astype(x.dtype)
+    rate = jnp.broadcast_to(rate, clean.shape)
+    in_ball("x", x)
+
+    def points(key: PRNGKeyArray, n: int) -> Points:
+        i = jax.random.randint(key, (n,), 0, x.shape[0])
+        return Points(x[i], clean[i], rate[i])
+
+    def error(w: Array) -> Array:
+        wrong = (predict(w, x) != clean).astype(x.dtype)
+        return jnp.mean(rate + (1 - 2 * rate) * wrong)
+
+    def grid() -> tuple[Points, Array]:
+        n = clean.size
+        return Points(x, clean, rate), jnp.full(n, 1 / n, x.dtype)
+
+    zero, w_star = jnp.zeros((), x.dtype), jnp.zeros(x.shape[1], x.dtype)
+    return Instance(w_star, zero, jnp.max(rate), jnp.mean(rate), points, error, grid)
+
+
+def in_ball(name: str, x: Array) -> None:
+    """Refuse points outside the unit ball."""
+    values = _check.concrete(x)
+    if values is not None:
+        worst = float(jnp.max(jnp.linalg.norm(values, axis=1)))
+        if worst > 1 + 1e-5:
+            raise ValueError(
+                f"{name} has a row of norm {worst:.4g}: points must lie in the unit ball, divide "
+                f"all of {name} by {worst:.4g}"
+            )

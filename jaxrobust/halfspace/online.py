@@ -1,0 +1,144 @@
+"""Learners that look at one example at a time: w <- proj(w - mu c(w.x, y) x).
+
+They differ in the slope c alone, one line each, and in whether they stay in the unit ball:
+
+    normalized      c = [(1 - 2 eta) sign z - y] / (2 (|z| + gamma))         in the ball
+    normalized_max  c = [(1 - 2 eta) sign z - y] / (2 max(|z|, gamma))       in the ball
+    leaky           c = [(1 - 2 eta) sign z - y] / 2                         in the ball
+    perceptron      c = -y where y z <= 0, else 0
+    logistic        c = -y / (1 + e^(y z))
+    hinge           c = -y where y z < 1, else 0
+
+with z = w.x, sign 0 = +1. The first is the gradient of the leaky ReLU
+l(z, y) = -y z / 2 + (1/2 - eta) |z| over stop_gradient(|z| + gamma): the method of the Perspectron
+paper (Chandrasekaran, Kontonis, Stavropoulos, Tian, NeurIPS 2024, arXiv 2501.09851) as its
+talk states it; the second that of Diakonikolas and Zarifis (arXiv 2501.09691), with our factor 1/2
+(theirs is twice ours, their mu half). leaky is Bylander's (1994, COLT) for random noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+
+class Rule(NamedTuple):
+    """A learner: its slope c(z, y, eta, gamma), and whether w is projected on the unit ball."""
+
+    slope: Callable[[Any, Any, Any, Any], Array]
+    projected: Any
+    """True or False, or a traced one."""
+
+
+class State(NamedTuple):
+    """What the next step needs, and the running sum that the average weight needs."""
+
+    w: Float[Array, " d"]
+    total: Float[Array, " d"]
+    """w_1 + ... + w_t, the weights that met the t examples so far."""
+    mistakes: Int[Array, ""]
+    """How many of them w got wrong before it learned from them."""
+
+
+class Info(NamedTuple):
+    """What the analyst wants of a step."""
+
+    margin: Float[Array, ""]
+    """y w.x, before the step."""
+    mistake: Bool[Array, ""]
+
+
+def _leaning(z: Array, y: Array, eta: Any) -> Array:
+    return 0.5 * ((1 - 2 * eta) * jnp.where(z >= 0, 1.0, -1.0).astype(z.dtype) - y)
+
+
+def _normalized(z: Array, y: Array, eta: Any, gamma: Any) -> Array:
+    return _leaning(z, y, eta) / (jnp.abs(z) + gamma)
+
+
+def _normalized_max(z: Array, y: Array, eta: Any, gamma: Any) -> Array:
+    return _leaning(z, y, eta) / jnp.maximum(jnp.abs(z), gamma)
+
+
+def _leaky(z: Array, y: Array, eta: Any, gamma: Any) -> Array:
+    return _leaning(z, y, eta)
+
+
+def _perceptron(z: Array, y: Array, eta: Any, gamma: Any) -> Array:
+    return jnp.where(y * z <= 0, -y, jnp.zeros_like(y))
+
+
+def _logistic(z: Array, y: Array, eta: Any, gamma: Any) -> Array:
+    return -y * jax.nn.sigmoid(-y * z)
+
+
+def _hinge(z: Array, y: Array, eta: Any, gamma: Any) -> Array:
+    return jnp.where(y * z < 1, -y, jnp.zeros_like(y))
+
+
+RULES = {
+    "normalized": Rule(_normalized, True),
+    "normalized_max": Rule(_normalized_max, True),
+    "leaky": Rule(_leaky, True),
+    "perceptron": Rule(_perceptron, False),
+    "logistic": Rule(_logistic, False),
+    "hinge": Rule(_hinge, False),
+}
+
+
+def rule_named(rule: str | Rule) -> Rule:
+    """Return a rule by its name, or as it came."""
+    if isinstance(rule, Rule):
+        return rule
+    if rule not in RULES:
+        raise ValueError(f"rule must be one of {', '.join(RULES)}, or a Rule, got {rule!r}")
+    return RULES[rule]
+
+
+def chosen(rules: Any, index: Any) -> Rule:
+    """Return the rule at a traced position of a list, so that learners can be an axis of a sweep.
+
+    All slopes are computed and one is kept: they are scalars, and a step costs O(d).
+    """
+    given = [rule_named(r) for r in rules]
+
+    def slope(z: Array, y: Array, eta: Any, gamma: Any) -> Array:
+        return jnp.stack([r.slope(z, y, eta, gamma) for r in given])[index]
+
+    return Rule(slope, jnp.array([r.projected for r in given])[index])
+
+
+def init(d: int, dtype: Any = None) -> State:
+    """Start from w = 0."""
+    zero = jnp.zeros(d, dtype or jnp.result_type(float))
+    return State(zero, zero, jnp.zeros((), jnp.int32))
+
+
+def step(
+    state: State,
+    x: Float[Array, " d"],
+    y: Float[Array, ""],
+    *,
+    rule: str | Rule = "normalized",
+    eta: Any,
+    gamma: Any,
+    mu: Any,
+) -> tuple[State, Info]:
+    """Learn from one example: w <- w - mu c(w.x, y) x, divided by max(1, |w|) for a projected rule.
+
+    x (d,) in the unit ball, y -1 or +1; eta in [0, 1/2), gamma > 0 and mu > 0 may be traced.
+    """
+    rule = rule_named(rule)
+    z = x @ state.w
+    margin = y * z
+    mistake = jnp.where(z >= 0, 1.0, -1.0).astype(y.dtype) != y
+    w = state.w - (mu * rule.slope(z, y, eta, gamma)) * x
+    if rule.projected is not False:
+        square = w @ w
+        w = w * jnp.where(rule.projected & (square > 1), jax.lax.rsqrt(square), 1.0).astype(w.dtype)
+    count = state.mistakes + mistake.astype(jnp.int32)
+    return State(w, state.total + state.w, count), Info(margin, mistake)
