@@ -97,8 +97,8 @@ def basis(d: int, eta: Any, *, size: Any = None, dtype: Any = None) -> Instance:
 def mixture(instances: Sequence[Instance], weights: Any) -> Instance:
     """Mix instances of finitely many points, each in coordinates of its own.
 
-    With k instances w* is theirs one behind the other, over sqrt(k); gamma is the smallest of
-    theirs over sqrt(k), and OPT the weighted mean.
+    w* is made of theirs, one behind the other, in the shares that give the largest margin,
+    gamma = (sum of 1 / gamma_i^2)^(-1/2); OPT is the weighted mean.
     """
     if not instances or any(it.atoms is None for it in instances):
         raise ValueError("instances must be finite ones (with atoms), at least one")
@@ -113,8 +113,9 @@ def mixture(instances: Sequence[Instance], weights: Any) -> Instance:
         jnp.concatenate([a.rate for a in found]),
         jnp.concatenate([p * a.weight for p, a in zip(weights, found, strict=True)]),
     )
-    w_star = jnp.concatenate([it.w_star for it in instances]) / math.sqrt(k)
-    gamma = jnp.min(jnp.stack([it.gamma for it in instances])) / math.sqrt(k)
+    # Shares a_i, sum a_i^2 = 1: the margin is min a_i gamma_i, largest where all are equal.
+    gamma = 1 / jnp.sqrt(sum(1 / it.gamma**2 for it in instances))
+    w_star = jnp.concatenate([gamma / it.gamma * it.w_star for it in instances])
     return finite(atoms, w_star, gamma, jnp.max(jnp.stack([it.eta for it in instances])))
 
 
@@ -129,7 +130,7 @@ def levers(K: int, g: Any = 0.05, eta: Any = 0.3, **options: Any) -> Instance:
 
 
 def mix(p_lever: Any = 0.2, d_basis: int = 300, eta: Any = 0.3, **options: Any) -> Instance:
-    """Return MIX: with probability p_lever a LEVER point, else a BASIS point of its own coordinates.
+    """Return MIX: with probability p_lever a LEVER point, else a BASIS point, in d_basis more axes.
 
     The BASIS points, under random classification noise, keep every learner that does not shrink its
     steps above eta; LEVER keeps the convex ones there. `options` are those of `lever`.

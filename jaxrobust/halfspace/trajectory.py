@@ -49,19 +49,18 @@ def stream(
     >>> import jax
     >>> from jaxrobust import halfspace
     >>> it = halfspace.lever()
-    >>> path = stream(
-    ...     jax.random.key(0), it.draw, it.d, eta=0.3, gamma=0.05, mu=5e-4, steps=10_000, snapshots=4
-    ... )
+    >>> options = {"eta": 0.3, "gamma": 0.05, "mu": 5e-4, "steps": 10_000, "snapshots": 4}
+    >>> path = stream(jax.random.key(0), it.draw, it.d, **options)
     >>> path.w.shape, bool(it.error(path.w[-1]) < 0.1)
     ((5, 2), True)
     """
     segment = _segment(steps, snapshots)
-    rule, eta, gamma, mu = _settings(rule, eta, gamma, mu)
+    settings = _settings(rule, eta, gamma, mu)
     dtype = jax.eval_shape(lambda k: draw(k, 1), key)[0].dtype
 
     def piece(state: online.State, k: Array) -> tuple[online.State, tuple]:
         x, y = draw(jax.random.fold_in(key, k), segment)
-        return _learn(state, x, y, rule, eta, gamma, mu)
+        return _learn(state, x, y, *settings)
 
     return _path(piece, online.init(d, dtype), segment, snapshots)
 
@@ -85,12 +84,12 @@ def over(
     _check.shaped("y", y, (x.shape[0],))
     in_ball("x", x)
     both_classes("y", y)
-    rule, eta, gamma, mu = _settings(rule, eta, gamma, mu)
+    settings = _settings(rule, eta, gamma, mu)
     segment = _segment(x.shape[0], snapshots)
 
     def piece(state: online.State, k: Array) -> tuple[online.State, tuple]:
-        part = [jax.lax.dynamic_slice_in_dim(v, k * segment, segment) for v in (x, y)]
-        return _learn(state, *part, rule, eta, gamma, mu)
+        xs, ys = (jax.lax.dynamic_slice_in_dim(v, k * segment, segment) for v in (x, y))
+        return _learn(state, xs, ys, *settings)
 
     return _path(piece, online.init(x.shape[1], x.dtype), segment, snapshots)
 
@@ -102,10 +101,12 @@ def both_classes(name: str, y: Array) -> None:
         raise ValueError(f"{name} holds one class only, {values.flat[0]:g}: two are needed")
 
 
-def _settings(rule: Any, eta: Any, gamma: Any, mu: Any) -> tuple:
-    rule = online.rule_named(rule)
+def _settings(
+    rule: str | online.Rule, eta: Any, gamma: Any, mu: Any
+) -> tuple[online.Rule, Array, Array, Array]:
+    found = online.rule_named(rule)
     eta = _check.between("eta", eta, 0.0, 0.5, open_high=True)
-    return rule, eta, _check.number("gamma", gamma), _check.number("mu", mu)
+    return found, eta, _check.number("gamma", gamma), _check.number("mu", mu)
 
 
 def _segment(steps: Any, snapshots: Any) -> int:
@@ -128,9 +129,11 @@ def _learn(
         part = [jax.lax.dynamic_slice_in_dim(v, k * _AT_ONCE, _AT_ONCE) for v in (x, y)]
         return jax.lax.scan(one, state, tuple(part))[0]
 
-    whole = x.shape[0] // _AT_ONCE
-    state = jax.lax.fori_loop(0, whole, few, state)
-    state = jax.lax.scan(one, state, (x[whole * _AT_ONCE :], y[whole * _AT_ONCE :]))[0]
+    whole, rest = divmod(x.shape[0], _AT_ONCE)
+    if whole:
+        state = jax.lax.fori_loop(0, whole, few, state)
+    if rest:
+        state = jax.lax.scan(one, state, (x[-rest:], y[-rest:]))[0]
     return state, (state.w, state.total, state.mistakes)
 
 
