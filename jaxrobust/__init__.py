@@ -5,6 +5,7 @@ Rooms, each imported when first used:
 - `jaxrobust.noise`: samplers of label noise and gross errors, each with its exact law.
 - `jaxrobust.sop`: sparse over-parameterization, the linear model y = J theta + s, s = u*u - v*v.
 - `jaxrobust.halfspace`: halfspaces under Massart noise: instances, learners, bounds.
+- `jaxrobust.data`: real data, read from its publishers' own files.
 - `jaxrobust.lab`: the bench: seed sweeps, resumable stores, claims with verdicts, figures.
 """
 
@@ -12,15 +13,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jaxrobust import halfspace, lab, noise, sop
+    from jaxrobust import data, halfspace, lab, noise, sop
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "halfspace", "lab", "noise", "sop"]
+__all__ = ["__version__", "data", "halfspace", "lab", "noise", "sop"]
 
 
 def __getattr__(name: str):
     """Import a room on first use, so that `import jaxrobust` stays quick and light."""
-    if name in ("halfspace", "lab", "noise", "sop"):
+    if name in ("data", "halfspace", "lab", "noise", "sop"):
         return import_module(f"jaxrobust.{name}")
     raise AttributeError(f"module 'jaxrobust' has no attribute {name!r}")
 

@@ -21,7 +21,7 @@ from jaxrobust.lab.claim import (
 )
 from jaxrobust.lab.cli import main
 from jaxrobust.lab.store import StoreError
-from jaxrobust.lab.study import Bench, Result, Study, conduct
+from jaxrobust.lab.study import Bench, MissingInput, Result, Study, conduct
 from jaxrobust.lab.sweep import sweep
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Expectation",
     "Identity",
     "Judgement",
+    "MissingInput",
     "Outcome",
     "Rate",
     "Result",

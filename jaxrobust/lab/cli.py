@@ -14,14 +14,16 @@ import jax
 
 from jaxrobust.lab import report
 from jaxrobust.lab.store import StoreError
-from jaxrobust.lab.study import PRESETS, Bench, Result, Study, conduct
+from jaxrobust.lab.study import PRESETS, Bench, MissingInput, Result, Study, conduct
 
 
 def main(studies: Study | Sequence[Study], arguments: Sequence[str] | None = None) -> int:
     """Run studies as the command line says and give the exit status.
 
     0: no claim refuted, every control refuted, every reference certified; 1: otherwise; 2: the call
-    was wrong. Switches float64 on. With one study, the fields of its Config are flags too.
+    was wrong. A study that raises `MissingInput` is skipped, and its files in the gallery stay as
+    they are: that alone does not change the status, unless no study is left (1). Switches float64
+    on. With one study, the fields of its Config are flags too.
     """
     one = isinstance(studies, Study)
     known = {studies.name: studies} if one else {s.name: s for s in studies}
@@ -50,7 +52,11 @@ def main(studies: Study | Sequence[Study], arguments: Sequence[str] | None = Non
         if options.seeds is not None and options.seeds < 1:
             parser.error(f"--seeds must be >= 1, got {options.seeds}")
         bench = Bench(jax.random.key(options.key), options.store, not options.quiet)
-        results = [_one(known[n], configs[n], bench, options) for n in names]
+        results = [
+            result
+            for n in names
+            if (result := _one(known[n], configs[n], bench, options)) is not None
+        ]
     except (ValueError, OSError, StoreError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -58,6 +64,9 @@ def main(studies: Study | Sequence[Study], arguments: Sequence[str] | None = Non
         kept = f"; --store {options.store} goes on from here" if options.store else ""
         print(f"stopped{kept}", file=sys.stderr)
         return 130
+    if not results:
+        print("exit status 1 because no study ran")
+        return 1
     _table(results)
     failed = [r.study.name for r in results if not r.ok]
     if failed:
@@ -97,13 +106,18 @@ def _config(study: Study, options: argparse.Namespace, rest: list[str]) -> Any:
     return config if options.seeds is None else dataclasses.replace(config, seeds=options.seeds)
 
 
-def _one(study: Study, config: Any, bench: Bench, options: argparse.Namespace) -> Result:
-    """Run one study and write what it gave."""
+def _one(study: Study, config: Any, bench: Bench, options: argparse.Namespace) -> Result | None:
+    """Run one study and write what it gave; None where its input is missing."""
     store = None if bench.store is None else bench.store / study.name
     begun = time.perf_counter()
     if not options.quiet:
         print(f"{study.name}: {study.title}", file=sys.stderr)
-    result = conduct(study, config, dataclasses.replace(bench, store=store), preset=options.preset)
+    own = dataclasses.replace(bench, store=store)
+    try:
+        result = conduct(study, config, own, preset=options.preset)
+    except MissingInput as reason:
+        print(f"{study.name}: skipped, {reason}")
+        return None
     files = report.write(result, options.out)
     seconds = time.perf_counter() - begun
     print(f"{study.name}: {files[0]}, {files[1].name} ({seconds:.0f} s)", file=sys.stderr)

@@ -91,7 +91,14 @@ def theory(ax: Axes, x: Any, y: Any, **kwargs: Any) -> None:
 
 
 def points(
-    ax: Axes, x: Any, samples: Any, *, log: bool = False, level: float = 0.95, **kwargs: Any
+    ax: Axes,
+    x: Any,
+    samples: Any,
+    *,
+    log: bool = False,
+    across: bool = False,
+    level: float = 0.95,
+    **kwargs: Any,
 ) -> None:
     """Draw what was measured: means over seeds with t intervals, as points with bars.
 
@@ -102,6 +109,8 @@ def points(
     log
         Geometric means, with intervals of the mean logarithm: for quantities on a log axis. Zeros
         count as the smallest positive number measured.
+    across
+        Draw measurements along the horizontal axis, at heights x: for lists of names.
 
     Markers are hollow where there is no interval (one seed).
     """
@@ -116,7 +125,11 @@ def points(
     known = np.isfinite(bars).all(axis=0)
     if not known.all():  # one seed, or lost lanes: no interval
         options["mfc"] = "none"
-    ax.errorbar(np.asarray(x), middle, yerr=np.where(known, bars, 0.0), **options)
+    bars = np.where(known, bars, 0.0)
+    if across:
+        ax.errorbar(middle, np.asarray(x), xerr=bars, **options)
+    else:
+        ax.errorbar(np.asarray(x), middle, yerr=bars, **options)
 
 
 def stamp(figure: Figure, verdicts: Sequence[Any]) -> None:

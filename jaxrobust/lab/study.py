@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 PRESETS = ("smoke", "laptop", "gpu")
 
 
+class MissingInput(Exception):  # noqa: N818
+    """Raised by a study's `simulate` where what it reads, such as a data set, is not there.
+
+    The message says what is missing and where to get it. The command line skips the study then.
+    """
+
+
 @dataclass(frozen=True)
 class Bench:
     """What a study's sweeps share: the root key, the store, whether to show progress."""
@@ -62,7 +69,8 @@ class Study:
         its field `seeds` is how many replicates run.
     simulate
         `simulate(config, bench) -> xarray.Dataset`, by `bench.sweep`. Outputs named `..._status`
-        are codes of reference solutions, 0 where certified: any other makes the run fail.
+        are codes of reference solutions, 0 where certified: any other makes the run fail. Raises
+        `MissingInput` where a data set is not there.
     claims
         `claims(dataset, config) -> [Claim]`.
     plot

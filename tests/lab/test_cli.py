@@ -128,6 +128,46 @@ def test_a_failed_run_leaves_the_previous_files(tmp_path, capsys):
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
+def _reads(data, name="reader"):
+    """A study that reads a file, as one that wants a data set does."""
+
+    def simulate(config, bench):
+        if not data.exists():
+            raise lab.MissingInput("no file: get it from the publisher")
+        return _simulate(config, bench)
+
+    return dataclasses.replace(_study(name), simulate=simulate)
+
+
+def test_a_study_whose_input_is_missing_is_skipped(tmp_path, capsys):
+    data, out = tmp_path / "data", tmp_path / "figures"
+    reader = _reads(data)
+    data.write_text("")
+    assert _go(reader, out) == 0
+    before = {name: (out / name).read_bytes() for name in ("reader.png", "reader.json")}
+    data.unlink()
+    capsys.readouterr()
+    # The others decide the status, and the gallery keeps what it had.
+    assert _go([reader, _study("one")], out) == 0
+    said = capsys.readouterr().out
+    assert "reader: skipped, no file: get it from the publisher\n" in said
+    assert {name: (out / name).read_bytes() for name in before} == before
+    assert "reader.png" in (out / "README.md").read_text()
+    assert "one.png" in (out / "README.md").read_text()
+    assert _go([reader, _study("bad")], out, "bad", "--shift", "0.5") == 1
+    assert _go([reader, _study("one")], out, "reader", "one", "--seeds", "12") == 0
+
+
+def test_skipping_every_study_is_a_failure(tmp_path, capsys):
+    first, second = (_reads(tmp_path / "data", name) for name in ("first", "second"))
+    assert _go([first, second], tmp_path / "out") == 1
+    said = capsys.readouterr().out
+    assert said.count("skipped, no file") == 2
+    assert "exit status 1 because no study ran" in said
+    assert not (tmp_path / "out").exists()
+    assert _go(first, tmp_path / "out") == 1
+
+
 def test_out_that_is_a_file_gets_one_line(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert _go(_study(), tmp_path / "file") == 2
