@@ -1,15 +1,66 @@
-"""Halfspaces under Massart noise."""
+"""Halfspaces under Massart noise: labels sign(w*.x), each flipped with its own eta(x) <= eta < 1/2.
 
-from jaxrobust.halfspace import choice, online
-from jaxrobust.halfspace.choice import CHOICES, Errors, errors, select
-from jaxrobust.halfspace.constructions import (
-    basis,
-    drag,
-    lever,
-    levers,
-    long_servedio,
-    mix,
-    mixture,
+`instance` and `constructions` draw data together with its truth; `online` is the algorithm, one
+line a learner, `trajectory` runs it and `choice` returns an iterate of it.
+"""
+
+from jaxrobust.halfspace import (
+    adversary,
+    choice,
+    constructions,
+    gaussian,
+    instance,
+    mixtures,
+    online,
+    population,
+    theory,
+    trajectory,
 )
+from jaxrobust.halfspace.choice import CHOICES, Errors, errors, mean_iterate_error, select
+from jaxrobust.halfspace.constructions import basis, drag, lever, long_servedio
+from jaxrobust.halfspace.gaussian import chen_mixture, gaussian_margin, lever_in
 from jaxrobust.halfspace.instance import Atoms, Instance, Points, finite, from_data, noisy, predict
+from jaxrobust.halfspace.mixtures import levers, mix, mixture, scales
+from jaxrobust.halfspace.online import RULES, Rule
 from jaxrobust.halfspace.trajectory import Path, over, stream
+
+__all__ = [
+    "CHOICES",
+    "RULES",
+    "Atoms",
+    "Errors",
+    "Instance",
+    "Path",
+    "Points",
+    "Rule",
+    "adversary",
+    "basis",
+    "chen_mixture",
+    "choice",
+    "constructions",
+    "drag",
+    "errors",
+    "finite",
+    "from_data",
+    "gaussian",
+    "gaussian_margin",
+    "instance",
+    "lever",
+    "lever_in",
+    "levers",
+    "long_servedio",
+    "mean_iterate_error",
+    "mix",
+    "mixture",
+    "mixtures",
+    "noisy",
+    "online",
+    "over",
+    "population",
+    "predict",
+    "scales",
+    "select",
+    "stream",
+    "theory",
+    "trajectory",
+]
