@@ -25,6 +25,7 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(PY) -m benchmarks.descent_sweep
+	$(PY) -m benchmarks.halfspace_lanes
 
 notebooks: $(STAMP)
 	$(PY) -m jupyter lab notebooks

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import descent_sweep
+from benchmarks import descent_sweep, halfspace_lanes, halfspace_peers
+from jaxrobust import halfspace
 
 ROOT = Path(__file__).parents[1]
 TINY = {"runs": 8, "steps": 50, "rates": 2, "alphas": 2, "N": 10, "p": 20, "repeats": 1, "timed": 3}
@@ -53,3 +54,73 @@ def test_is_one_command():
 def test_refuses_runs_that_are_no_whole_seeds():
     with pytest.raises(ValueError, match="multiple of 4"):
         descent_sweep.Config(**{**TINY, "runs": 9})
+
+
+LANES = {
+    "all_seeds": 6,
+    "seeds": 3,
+    "rates": 2,
+    "d": 4,
+    "steps": 70,
+    "at_once": 2,
+    "repeats": 1,
+    "timed_lanes": 3,
+    "timed_steps": 20,
+}
+
+
+def test_halfspace_lanes_print_the_tables_and_agree(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)  # as where it is not installed
+    assert halfspace_lanes.main(halfspace_lanes.Config(**LANES)) == 0
+    printed = capsys.readouterr().out
+    assert "pip install numba" in printed
+    assert "prange" not in printed
+    assert "3 seeds are run, and the times scaled" in printed
+    for dtype in ("float32", "float64"):
+        assert f"updates only, {dtype}" in printed
+        assert f"end to end, {dtype}" in printed
+    assert "agreement within 1e-09 in float64: yes" in printed
+
+
+def test_numba_learns_what_the_library_learns(capsys):
+    pytest.importorskip("numba")
+    config = halfspace_lanes.Config(**{**LANES, "seeds": 2, "dtypes": ("float64",)})
+    loops = halfspace_peers.numba_loops()
+    table = halfspace_lanes.updates(config, "float64", loops)
+    table.print()
+    printed = capsys.readouterr().out
+    assert "numba, prange over lanes" in printed
+    assert "numba, prange over seeds" in printed
+    assert set(table.gaps) == {"numba, prange over lanes", "numba, prange over seeds", "NumPy loop"}
+    assert table.agrees(1e-12)
+
+    batch = halfspace_peers.draw(range(1), config.eta, config.steps, config.d, "float64")
+    large = {"gamma": 0.1, "mu": 0.5}  # steps that leave the ball: the projection matters
+    x, y, eta = batch.x[0], batch.y[0, 1], config.eta[1]
+    ours = halfspace.over(x, y, eta=eta, **large, snapshots=config.steps).w
+    assert np.any(np.abs(np.linalg.norm(ours, axis=1) - 1) < 1e-12)
+    np.testing.assert_allclose(halfspace_peers.numpy_lane(x, y, eta, **large), ours[-1], atol=1e-12)
+    for loop in loops.values():
+        learn, _ = halfspace_peers.compiled(loop, "float64")
+        w = learn(*batch, config.eta, **large)
+        np.testing.assert_allclose(w[0, 1], ours[-1], atol=1e-12)
+
+
+@pytest.mark.parametrize("spoil", [1e-6, np.nan])
+def test_halfspace_lanes_see_disagreement_and_lost_lanes(spoil):
+    table = halfspace_lanes.Table(halfspace_lanes.Config(**LANES), "title")
+    table.compare("peer", np.zeros((2, 4)), np.zeros((2, 4)))
+    assert table.agrees(1e-9)
+    table.compare("peer", np.array([0.0, spoil]), np.zeros(2))
+    table.compare("peer", np.zeros(2), np.zeros(2))
+    assert not table.agrees(1e-9)
+    lost = halfspace_lanes.Table(halfspace_lanes.Config(**LANES), "title")
+    lost.seconds["jaxrobust"][0] = np.nan
+    assert not lost.agrees(1e-9)
+
+
+@pytest.mark.parametrize("wrong", [{"seeds": 7}, {"timed_steps": 71}, {"rates": 10}, {"d": 0}])
+def test_halfspace_lanes_refuse_what_cannot_be_scaled(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"{name} must be a whole number"):
+        halfspace_lanes.Config(**{**LANES, **wrong})
