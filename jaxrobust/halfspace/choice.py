@@ -44,28 +44,37 @@ def select(w: Float[Array, "K d"], x: Any, y: Any) -> tuple[Float[Array, " d"], 
     """Return the weights with the fewest mistakes on held-out examples, and their place.
 
     x (n, d) in the unit ball and noisy y (n,), drawn apart from the training examples. Of equals
-    the first. By Hoeffding and a union bound the one returned errs at most
-    2 sqrt(log(2 K / delta) / (2 n)) more than the best, with probability 1 - delta.
+    the first; weights that are not finite come last. By Hoeffding and a union bound the one
+    returned errs at most 2 sqrt(log(2 K / delta) / (2 n)) more than the best, with probability
+    1 - delta.
     """
     x = _check.real("x", x, (None, None))
     y = _check.signs("y", y).astype(x.dtype)
     in_ball("x", x)
-    best = jnp.argmin(noisy_error(w, x, y))
+    if w.ndim != 2 or w.shape[1] != x.shape[1]:
+        raise ValueError(f"w must have shape (K, {x.shape[1]}), a row each, got {w.shape}")
+    found = noisy_error(w, x, y)
+    known = jnp.all(jnp.isfinite(w), axis=1)
+    best = jnp.argmin(jnp.where(known, found, jnp.inf))
     return w[best], best
+
+
+def mean_iterate_error(path: Path, error: Callable[[Array], Array]) -> Float[Array, ""]:
+    """Return the mean of err over the iterates, by the trapezoid rule over the snapshots."""
+    along = jax.lax.map(error, path.w)
+    return (0.5 * (along[0] + along[-1]) + jnp.sum(along[1:-1])) / (along.size - 1)
 
 
 def errors(path: Path, error: Callable[[Array], Array], x: Any, y: Any) -> Errors:
     """Return err of every choice for one run.
 
-    `error` is the instance's; (x, y) are the held-out noisy examples. The mean over iterates is
-    taken by the trapezoid rule over the snapshots. The start, w = 0, takes no part in a hold-out.
+    `error` is the instance's; (x, y) are the held-out noisy examples. The start, w = 0, takes no
+    part in a hold-out.
     """
-    along = jax.lax.map(error, path.w)
-    middle = (0.5 * (along[0] + along[-1]) + jnp.sum(along[1:-1])) / (along.size - 1)
     return Errors(
-        last=along[-1],
+        last=error(path.w[-1]),
         average=error(path.average[-1]),
-        mean_iterate=middle,
+        mean_iterate=mean_iterate_error(path, error),
         holdout=error(select(path.w[1:], x, y)[0]),
         holdout_average=error(select(path.average[1:], x, y)[0]),
     )

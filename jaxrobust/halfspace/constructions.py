@@ -3,22 +3,20 @@
 Each lies in the plane of (1, 0) = w* and its normal, or in copies of it; all clean labels are +1
 before the random mirror (x, y) -> (-x, -y). LONG-SERVEDIO is from Long & Servedio (2008, ICML,
 "Random classification noise defeats all convex potential boosters"); BASIS is the hard-margin
-example behind the perceptron's 1/gamma^2; DRAG, LEVER and their mixtures were found by search (see
-`halfspace.search`) and are explained by `halfspace.population`.
+example behind the perceptron's 1/gamma^2; DRAG and LEVER were found by search (see
+`halfspace.search`) and are explained by `halfspace.population`. `mixtures` puts them together.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxrobust import _check
-from jaxrobust.halfspace.instance import Atoms, Instance, finite
+from jaxrobust.halfspace.instance import Atoms, Instance, finite, flip_rate
 
 
 def long_servedio(g: Any, eta: Any, *, where: str = "all", dtype: Any = None) -> Instance:
@@ -30,7 +28,7 @@ def long_servedio(g: Any, eta: Any, *, where: str = "all", dtype: Any = None) ->
     dtype = dtype or jnp.result_type(float)
     if where not in ("all", "far"):
         raise ValueError(f'where must be "all" or "far", got {where!r}')
-    g, eta = _number("g", g, 1 / math.sqrt(26), dtype), rate("eta", eta, dtype)
+    g, eta = _number("g", g, 1 / math.sqrt(26), dtype), flip_rate("eta", eta, dtype)
     x = [[1.0, 0.0], [g, -g], [g, 5 * g]]
     flips = [eta, eta, eta] if where == "all" else [eta, 0.0, 0.0]
     return _plane(x, flips, [0.25, 0.5, 0.25], g, eta, dtype)
@@ -43,7 +41,7 @@ def drag(g: Any, eta: Any, *, dtype: Any = None) -> Instance:
     keeps the average of the normalised iterates wrong.
     """
     dtype = dtype or jnp.result_type(float)
-    g, eta = _number("g", g, 1 / math.sqrt(5), dtype), rate("eta", eta, dtype)
+    g, eta = _number("g", g, 1 / math.sqrt(5), dtype), flip_rate("eta", eta, dtype)
     x = [[g, jnp.sqrt(1 - g * g)], [g, -2 * g]]
     return _plane(x, [0.0, eta], [0.3, 0.7], g, eta, dtype)
 
@@ -65,7 +63,7 @@ def lever(
     logistic, hinge, plain leaky ReLU and the averaged perceptron alike.
     """
     dtype = dtype or jnp.result_type(float)
-    g, eta = _number("g", g, 1.0, dtype), rate("eta", eta, dtype)
+    g, eta = _number("g", g, 1.0, dtype), flip_rate("eta", eta, dtype)
     a = _number("a", a, 0.7, dtype)
     p_noisy, p_arm = _number("p_noisy", p_noisy, 1.0, dtype), _number("p_arm", p_arm, 1.0, dtype)
     rest = 1 - p_noisy - p_arm
@@ -84,7 +82,7 @@ def basis(d: int, eta: Any, *, size: Any = None, dtype: Any = None) -> Instance:
     only: margins 1 / sqrt(size) at one shape.
     """
     dtype = dtype or jnp.result_type(float)
-    d, eta = _check.count("d", d), rate("eta", eta, dtype)
+    d, eta = _check.count("d", d), flip_rate("eta", eta, dtype)
     used = jnp.ones(d, dtype)
     if size is not None:
         used = (jnp.arange(d) < size).astype(dtype)
@@ -92,53 +90,6 @@ def basis(d: int, eta: Any, *, size: Any = None, dtype: Any = None) -> Instance:
     ones = jnp.ones(d, dtype)
     atoms = Atoms(jnp.eye(d, dtype=dtype), ones, eta * ones, used / number)
     return finite(atoms, used / jnp.sqrt(number), 1 / jnp.sqrt(number), eta)
-
-
-def mixture(instances: Sequence[Instance], weights: Any) -> Instance:
-    """Mix instances of finitely many points, each in coordinates of its own.
-
-    w* is made of theirs, one behind the other, in the shares that give the largest margin,
-    gamma = (sum of 1 / gamma_i^2)^(-1/2); OPT is the weighted mean.
-    """
-    if not instances or any(it.atoms is None for it in instances):
-        raise ValueError("instances must be finite ones (with atoms), at least one")
-    dtype, k = instances[0].w_star.dtype, len(instances)
-    weights = _check.positive("weights", weights).astype(dtype)
-    _check.shaped("weights", weights, (k,))
-    weights = weights / jnp.sum(weights)
-    found = [it.atoms for it in instances if it.atoms is not None]
-    atoms = Atoms(
-        jax.scipy.linalg.block_diag(*(a.x for a in found)),
-        jnp.concatenate([a.clean for a in found]),
-        jnp.concatenate([a.rate for a in found]),
-        jnp.concatenate([p * a.weight for p, a in zip(weights, found, strict=True)]),
-    )
-    # Shares a_i, sum a_i^2 = 1: the margin is min a_i gamma_i, largest where all are equal.
-    gamma = 1 / jnp.sqrt(sum(1 / it.gamma**2 for it in instances))
-    w_star = jnp.concatenate([gamma / it.gamma * it.w_star for it in instances])
-    return finite(atoms, w_star, gamma, jnp.max(jnp.stack([it.eta for it in instances])))
-
-
-def levers(K: int, g: Any = 0.05, eta: Any = 0.3, **options: Any) -> Instance:
-    """Return K orthogonal copies of the LEVER plane, chosen uniformly: d = 2K, gamma = g / sqrt(K).
-
-    A convex surrogate that fluctuates may have one plane right by luck and a hold-out keep that
-    iterate; it is not lucky in all K planes at once. `options` are those of `lever`.
-    """
-    K = _check.count("K", K)
-    return mixture([lever(g, eta, **options)] * K, np.ones(K))
-
-
-def mix(p_lever: Any = 0.2, d_basis: int = 300, eta: Any = 0.3, **options: Any) -> Instance:
-    """Return MIX: with probability p_lever a LEVER point, else a BASIS point, in d_basis more axes.
-
-    The BASIS points, under random classification noise, keep every learner that does not shrink its
-    steps above eta; LEVER keeps the convex ones there. `options` are those of `lever`.
-    """
-    dtype = options.get("dtype")
-    parts = [lever(eta=eta, **options), basis(d_basis, eta, dtype=dtype)]
-    p = _check.between("p_lever", p_lever, 0.0, 1.0, open_low=True, open_high=True)
-    return mixture(parts, jnp.stack([p, 1 - p]))
 
 
 def _plane(x: Any, flips: Any, weight: Any, g: Any, eta: Any, dtype: Any) -> Instance:
@@ -150,11 +101,3 @@ def _plane(x: Any, flips: Any, weight: Any, g: Any, eta: Any, dtype: Any) -> Ins
 
 def _number(name: str, x: Any, high: float, dtype: Any) -> jax.Array:
     return _check.number(name, x, float(high), dtype)
-
-
-def rate(name: str, x: Any, dtype: Any) -> jax.Array:
-    """Return a flip rate in [0, 1/2); a traced one outside becomes NaN."""
-    array = _check.between(name, x, 0.0, 0.5, open_high=True).astype(dtype)
-    if array.shape:
-        raise ValueError(f"{name} must be one number, got shape {array.shape}: vmap over it")
-    return jnp.where((array >= 0) & (array < 0.5), array, jnp.nan)

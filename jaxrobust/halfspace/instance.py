@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxrobust import _check
@@ -113,8 +114,8 @@ def finite(atoms: Atoms, w_star: Any, gamma: Any, eta: Any) -> Instance:
     >>> import jax
     >>> from jaxrobust import halfspace
     >>> it = halfspace.basis(4, 0.2)
-    >>> float(it.error(it.w_star)), float(it.error(-it.w_star))
-    (0.2, 0.8)
+    >>> print(f"{it.error(it.w_star):.3f} {it.error(-it.w_star):.3f}")
+    0.200 0.800
     """
     x, clean, rate, weight = atoms
     dtype = x.dtype
@@ -174,9 +175,18 @@ def in_ball(name: str, x: Array) -> None:
     """Refuse points outside the unit ball."""
     values = _check.concrete(x)
     if values is not None:
-        worst = float(jnp.max(jnp.linalg.norm(values, axis=1)))
+        worst = float(np.max(np.linalg.norm(values, axis=1)))
         if worst > 1 + 1e-5:
             raise ValueError(
                 f"{name} has a row of norm {worst:.4g}: points must lie in the unit ball, divide "
                 f"all of {name} by {worst:.4g}"
             )
+
+
+def flip_rate(name: str, x: Any, dtype: Any = None) -> jax.Array:
+    """Return a flip rate in [0, 1/2); a traced one outside becomes NaN."""
+    array = _check.between(name, x, 0.0, 0.5, open_high=True)
+    array = array if dtype is None else array.astype(dtype)
+    if array.shape:
+        raise ValueError(f"{name} must be one number, got shape {array.shape}: vmap over it")
+    return jnp.where((array >= 0) & (array < 0.5), array, jnp.nan)

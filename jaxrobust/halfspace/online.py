@@ -139,6 +139,7 @@ def step(
     w = state.w - (mu * rule.slope(z, y, eta, gamma)) * x
     if rule.projected is not False:
         square = w @ w
-        w = w * jnp.where(rule.projected & (square > 1), jax.lax.rsqrt(square), 1.0).astype(w.dtype)
+        shrink = jnp.where(rule.projected & (square > 1), jax.lax.rsqrt(square), 1.0)
+        w = w * jnp.where(square < jnp.inf, shrink, jnp.nan).astype(w.dtype)  # overflow is not 0
     count = state.mistakes + mistake.astype(jnp.int32)
     return State(w, state.total + state.w, count), Info(margin, mistake)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jaxrobust import _check
 from jaxrobust.halfspace import online
-from jaxrobust.halfspace.instance import in_ball
+from jaxrobust.halfspace.instance import flip_rate, in_ball
 
 _AT_ONCE = 64  # examples laid out together: they stay in the cache
 
@@ -105,7 +105,7 @@ def _settings(
     rule: str | online.Rule, eta: Any, gamma: Any, mu: Any
 ) -> tuple[online.Rule, Array, Array, Array]:
     found = online.rule_named(rule)
-    eta = _check.between("eta", eta, 0.0, 0.5, open_high=True)
+    eta = flip_rate("eta", eta)
     return found, eta, _check.number("gamma", gamma), _check.number("mu", mu)
 
 
