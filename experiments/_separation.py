@@ -11,6 +11,7 @@ from experiments import _massart as m
 from jaxrobust import halfspace
 from jaxrobust.halfspace import decision_list, filtertron
 
+COMPARED = ("LEVERS", "MIX", "SCALES", "Gaussian", "LEVER 2")
 BATCH = ("FilterTron 0.05", "FilterTron 3")  # its authors' step, and the best of a few
 
 
@@ -37,33 +38,46 @@ def instances(config):
 
 
 def simulate(config, bench) -> Any:
-    """Run all learners on all instances; err by (seed, instance, learner, choice)."""
-    found = []
+    """Run all learners; err by (seed, instance, learner, choice), and of those that read batches.
+
+    The latter run on fewer seeds and instances, with axes of their own, `batch_...`.
+    """
+    choices, online, batch = list(halfspace.CHOICES), {}, {}
     for name, (make, steps) in instances(config).items():
         it = make()  # outside of the trial: its arrays are constants of one program
-        part = bench.sweep(
+        found = bench.sweep(
             partial(_online, config, it, steps),
             {"learner": m.LABELS},
             config.seeds,
             name=f"online {name}",
             width=144,
             dims={"error": ("choice",)},
-            coords={"choice": list(halfspace.CHOICES)},
+            coords={"choice": choices},
         )
-        more = bench.sweep(
-            partial(_batch, config, it),
-            {"batch_learner": BATCH},
-            config.batch_seeds,
-            name=f"batch {name}",
-            width=1,
-            dims={"batch_error": ("choice",), "list_error": ("list_choice",)},
-            coords={"choice": list(halfspace.CHOICES), "list_choice": ["last", "holdout"]},
-        )
-        more = more.rename(seed="batch_seed")  # fewer seeds: an axis of their own
-        whole = part.merge(more).assign(opt=float(it.opt), gamma=float(it.gamma))
-        found.append(whole)
-    names = xarray.DataArray(list(instances(config)), dims="instance", name="instance")
-    return xarray.concat(found, names, combine_attrs="drop")
+        online[name] = found.assign(opt=float(it.opt), gamma=float(it.gamma))
+        if name in COMPARED:
+            batch[name] = bench.sweep(
+                partial(_batch, config, it),
+                {},
+                config.batch_seeds,
+                name=f"batch {name}",
+                width=1,
+                dims={
+                    "batch_error": ("batch_learner", "choice"),
+                    "list_error": ("list_choice",),
+                },
+                coords={
+                    "batch_learner": list(BATCH),
+                    "choice": choices,
+                    "list_choice": ["last", "holdout"],
+                },
+            ).rename(seed="batch_seed")
+
+    def over(axis, parts):
+        names = xarray.DataArray(list(parts), dims=axis, name=axis)
+        return xarray.concat(list(parts.values()), names, combine_attrs="drop")
+
+    return xarray.merge([over("instance", online), over("batch_instance", batch)])
 
 
 def _online(config, it, steps, key, learner):
@@ -73,16 +87,19 @@ def _online(config, it, steps, key, learner):
     return {"error": errors}
 
 
-def _batch(config, it, key, batch_learner):
+def _batch(config, it, key):
     """Run FilterTron and the decision list on one sample, at lam = eta + .05."""
-    drawn, run, held = jax.random.split(key, 3)
+    drawn, start, held = jax.random.split(key, 3)
     x, y = it.draw(drawn, config.batch)
     held = it.draw(held, m.HOLDOUT)
     lam, steps = config.eta + 0.05, config.batch_steps
-    mu = jnp.array([0.05, 3.0], m.SINGLE)[batch_learner]
-    path = filtertron.run(run, x, y, lam=lam, mu=mu, steps=steps, snapshots=min(100, steps))
+
+    def filtered(mu):
+        path = filtertron.run(start, x, y, lam=lam, mu=mu, steps=steps, snapshots=min(100, steps))
+        return jnp.stack(halfspace.errors(path, it.error, *held))
+
     rules = decision_list.fit(x, y, lam=lam, steps=min(100, steps))
     return {
-        "batch_error": jnp.stack(halfspace.errors(path, it.error, *held)),
+        "batch_error": jax.lax.map(filtered, jnp.array([0.05, 3.0], m.SINGLE)),
         "list_error": jnp.stack(decision_list.errors(rules, it, *held)),
     }

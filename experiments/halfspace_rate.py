@@ -147,7 +147,7 @@ def claims(dataset, config: Config):
         lab.Claim(
             name="Gaussian data does not show it",
             statement=f"on Gaussian data of d = {config.d_gaussian} with a margin the slope over "
-            "gamma is above -1.75, beyond the tolerance given to BASIS: most margins are much larger "
+            "gamma is above -1.75, beyond the tolerance given to BASIS: most margins are larger "
             "than gamma",
             source="the level is ours; a first, -1.25, was inconclusive on a pilot (root key 0)",
             basis="assumed",

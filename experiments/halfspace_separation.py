@@ -64,7 +64,7 @@ def claims(dataset, config: Config):
     gamma = dataset.gamma.sel(instance=names).values.astype(float)
     bound = theory.mean_iterate_bound(lengths, gamma, eta)
     optimum = population_errors(config)
-    on_plane = err(f"LEVER {config.dims[0]}", list(SURROGATES), "average")
+    on_plane = err("LEVER 2", list(SURROGATES), "average")
     return [
         lab.Claim(
             name="LEVERS: the normalized step reaches OPT",
@@ -181,10 +181,10 @@ def plot(dataset, config: Config):
         "MIX": "MIX: LEVER + BASIS",
         "SCALES": "SCALES: two sizes + BASIS",
         "Gaussian": f"control: Gaussian, d = {config.d_gaussian}",
-        f"LEVER {config.dims[0]}": "LEVER, one plane",
+        "LEVER 2": "LEVER, one plane",
     }
     for ax, (name, title) in zip(axes.flat, titles.items(), strict=False):
-        _dots(ax, dataset.sel(instance=name), config)
+        _dots(ax, dataset.sel(instance=name, batch_instance=name), config)
         ax.set_title(f"{title} (n = {config.seeds})")
         if ax not in axes[:, 0]:
             ax.set_yticklabels([])
@@ -204,7 +204,7 @@ def _dots(ax, found, config):
             found.batch_error.sel(choice=choice).transpose("batch_seed", "batch_learner").values,
         ]
         if choice in found.list_choice.values:
-            parts.append(found.list_error.sel(list_choice=choice).isel(batch_learner=[0]).values)
+            parts.append(found.list_error.sel(list_choice=choice).values[:, None])
         first = 0
         for part in parts:
             at = rows[first : first + part.shape[1]] + 0.3 - 0.15 * k
@@ -265,7 +265,7 @@ study = lab.Study(
     presets={
         "smoke": Config(
             K=4, steps_levers=2000, steps_mix=2000, steps_scales=2000, steps_plane=2000,
-            snapshots=20, dims=(2, 5), batch=500, batch_steps=20, batch_seeds=3, seeds=3,
+            snapshots=20, dims=(2,), batch=500, batch_steps=20, batch_seeds=3, seeds=3,
         ),
         "laptop": Config(),
         "gpu": Config(seeds=256),

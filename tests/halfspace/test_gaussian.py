@@ -77,10 +77,10 @@ def by_quadrature(d, gamma, rate, breaks, cosine):
     cuts = [low, *sorted(c for c in cuts if c > low), np.pi / 2]
 
     def mean(f):
-        return sum(
-            integrate.quad(lambda p: f(p) * np.cos(p) ** (d - 2), a, b, epsabs=1e-13)[0]
-            for a, b in pairwise(cuts)
-        )
+        def g(p):
+            return f(p) * np.cos(p) ** (d - 2)
+
+        return sum(integrate.quad(g, *ends, epsabs=1e-13)[0] for ends in pairwise(cuts))
 
     def err(p):
         return rate(np.sin(p)) + (1 - 2 * rate(np.sin(p))) * wrong(p)
@@ -95,11 +95,7 @@ def test_error_is_the_integral(d):
 
     @jax.jit
     def found(gamma, w):
-        made = [
-            adversary.constant(0.2),
-            adversary.near(0.4, width),
-            adversary.far(0.3, width),
-        ]
+        made = adversary.constant(0.2), adversary.near(0.4, width), adversary.far(0.3, width)
         return [(it.opt, it.error(w)) for it in (gaussian_margin(d, gamma, a) for a in made)]
 
     rates = [lambda t: 0.2, lambda t: 0.4 * (t <= width), lambda t: 0.3 * (t > width)]
@@ -236,11 +232,8 @@ def test_chen_mixture_by_the_normal_law():
                 rate = eta if where == "all" or x > 0.3 else 0.0
                 return (rate + (1 - 2 * rate) * wrong) * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
 
-            cuts = [-9, -1, -0.1, 0, 0.1, min(0.3 / scale, 8), 9]
-            cuts = sorted(cuts)
-            total += 0.5 * sum(
-                integrate.quad(err, a, b, epsabs=1e-12)[0] for a, b in pairwise(cuts)
-            )
+            cuts = pairwise([-9, -1, -0.1, 0, 0.1, 0.3 / scale, 9])
+            total += 0.5 * sum(integrate.quad(err, *ends, epsabs=1e-12)[0] for ends in cuts)
         return total
 
     tail = (stats.norm.sf(0.3) + stats.norm.sf(0.3 / np.sqrt(0.0024))) / 2

@@ -119,6 +119,32 @@ def test_draws_follow_the_atoms_and_their_rates(name):
         assert n == 0 or stats.binomtest(int(k), int(n), p).pvalue > 1e-5
 
 
+@pytest.mark.parametrize(
+    ("it", "rows"),  # x, rate, weight
+    [
+        (
+            long_servedio(0.1, 0.3),
+            [(1, 0, 0.3, 0.25), (0.1, -0.1, 0.3, 0.5), (0.1, 0.5, 0.3, 0.25)],
+        ),
+        (
+            long_servedio(0.1, 0.3, where="far"),
+            [(1, 0, 0.3, 0.25), (0.1, -0.1, 0, 0.5), (0.1, 0.5, 0, 0.25)],
+        ),
+        (drag(0.28, 0.3), [(0.28, 0.96, 0, 0.3), (0.28, -0.56, 0.3, 0.7)]),
+        (
+            lever(0.28, 0.3, a=0.1, p_arm=0.1),
+            [(1, 0, 0.3, 0.2), (0.28, -0.96, 0, 0.1), (0.28, 0.1, 0, 0.7)],
+        ),
+    ],
+)
+def test_the_points_by_hand(it, rows):
+    atoms = it.atoms
+    found = np.column_stack([atoms.x, atoms.rate, atoms.weight])
+    np.testing.assert_allclose(found, rows, atol=1e-15)
+    np.testing.assert_array_equal(atoms.clean, 1)
+    np.testing.assert_array_equal(it.w_star, [1, 0])
+
+
 def test_ties_are_half_wrong_on_finite_instances():
     it = lever(0.05, 0.3)
     # w = e_2: B on the line; C (.2) wrong and A (.6) right.

@@ -1,6 +1,5 @@
 import dataclasses
 import json
-import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -205,34 +204,6 @@ def test_points_draws_means_with_intervals():
         np.testing.assert_allclose(first, [2.0, 2.0])
         np.testing.assert_allclose(second[0], 10.0)
         assert figure.png(drawn) == figure.png(drawn)
-
-
-def _readme_study():
-    text = (ROOT / "README.md").read_text()
-    return re.search(r"<!-- my_study.py.*?-->\n```python\n(.*?)```", text, re.DOTALL)[1]
-
-
-def test_the_readme_study_runs_from_anywhere(tmp_path):
-    source = _readme_study()
-    assert len(source.splitlines()) < 60
-    (tmp_path / "my_study.py").write_text(source)
-    done = subprocess.run(
-        [sys.executable, "my_study.py", "--preset", "smoke", "--quiet"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    names = {p.name for p in (tmp_path / "figures").iterdir()}
-    assert names == {"panel_vote.png", "panel_vote.json", "README.md"}
-
-
-def test_the_readme_example_runs(capsys):
-    text = (ROOT / "README.md").read_text()
-    block = re.search(r"## Use it\n\n```python\n(.*?)```", text, re.DOTALL)[1]
-    exec(compile(block.replace("seeds=256", "seeds=4"), "README", "exec"), {})
-    assert "CERTIFIED" in capsys.readouterr().out
 
 
 def test_importing_is_quick_and_light():

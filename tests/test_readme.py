@@ -1,0 +1,54 @@
+"""What the README shows runs as it stands."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+TEXT = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def blocks(pattern):
+    return re.search(pattern, TEXT, re.DOTALL)[1]
+
+
+def test_the_study_runs_from_anywhere(tmp_path):
+    source = blocks(r"<!-- my_study.py.*?-->\n```python\n(.*?)```")
+    assert len(source.splitlines()) < 60
+    (tmp_path / "my_study.py").write_text(source)
+    done = subprocess.run(
+        [sys.executable, "my_study.py", "--preset", "smoke", "--quiet"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    names = {p.name for p in (tmp_path / "figures").iterdir()}
+    assert names == {"panel_vote.png", "panel_vote.json", "README.md"}
+
+
+def test_the_first_example_runs(capsys):
+    block = blocks(r"## Use it\n\n```python\n(.*?)```")
+    exec(compile(block.replace("seeds=256", "seeds=4"), "README", "exec"), {})
+    assert "CERTIFIED" in capsys.readouterr().out
+
+
+def test_the_halfspace_example_says_what_it_says():
+    block = blocks(r"Halfspaces, the same way.*?```python\n(.*?)```")
+    names = {}
+    exec(compile(block.replace("seeds=8", "seeds=2"), "README", "exec"), names)
+    mean = names["found"].mean("seed")
+    assert (mean.sel(rule="normalized").to_array() < 0.1).all()
+    assert (mean.sel(rule="logistic").to_array() > 0.3).all()
+
+
+def test_the_estimator_example_runs():
+    block = blocks(r"nothing to know of JAX:\n\n```python\n(.*?)```")
+    X, labels = (
+        [[0.0, 1.0], [0.1, 0.9], [0.2, -1.0], [0.0, -0.8]] * 5,
+        ["up", "up", "down", "down"] * 5,
+    )
+    names = {"X": X, "labels": labels}
+    exec(compile(block, "README", "exec"), names)
+    assert names["model"].score(X, labels) > 0.9
