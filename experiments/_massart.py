@@ -64,5 +64,5 @@ def online_errors(key, it, spec, *, eta, steps, snapshots):
         steps=steps,
         snapshots=snapshots,
     )
-    x, y = it.draw(held, HOLDOUT)
+    x, y = it.hold_out(held, HOLDOUT)
     return jnp.stack(halfspace.errors(path, it.error, x, y))

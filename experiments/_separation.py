@@ -91,15 +91,15 @@ def _batch(config, it, key):
     """Run FilterTron and the decision list on one sample, at lam = eta + .05."""
     drawn, start, held = jax.random.split(key, 3)
     x, y = it.draw(drawn, config.batch)
-    held = it.draw(held, m.HOLDOUT)
+    examples, counted = it.draw(held, m.HOLDOUT), it.hold_out(held, m.HOLDOUT)
     lam, steps = config.eta + 0.05, config.batch_steps
 
     def filtered(mu):
         path = filtertron.run(start, x, y, lam=lam, mu=mu, steps=steps, snapshots=min(100, steps))
-        return jnp.stack(halfspace.errors(path, it.error, *held))
+        return jnp.stack(halfspace.errors(path, it.error, *counted))
 
     rules = decision_list.fit(x, y, lam=lam, steps=min(100, steps))
     return {
         "batch_error": jax.lax.map(filtered, jnp.array([0.05, 3.0], m.SINGLE)),
-        "list_error": jnp.stack(decision_list.errors(rules, it, *held)),
+        "list_error": jnp.stack(decision_list.errors(rules, it, *examples)),
     }

@@ -73,7 +73,7 @@ def simulate(config: Config, bench: lab.Bench):
             steps=steps,
             snapshots=config.snapshots,
         )
-        return {"error": jnp.stack(halfspace.errors(path, it.error, *it.draw(held, HOLDOUT)))}
+        return {"error": jnp.stack(halfspace.errors(path, it.error, *it.hold_out(held, HOLDOUT)))}
 
     options = {"dims": {"error": ("choice",)}, "coords": {"choice": CHOICES}}
     changed = settings(config)

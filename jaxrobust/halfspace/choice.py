@@ -36,8 +36,11 @@ class Errors(NamedTuple):
 
 
 def noisy_error(w: Float[Array, "K d"], x: Any, y: Any) -> Float[Array, " K"]:
-    """Return the share of the examples (x, y) that each of K weights gets wrong."""
-    return jax.lax.map(lambda one: jnp.mean((predict(one, x) != y).astype(x.dtype)), w)
+    """Return the share of the examples (x, y) that each of K weights gets wrong.
+
+    (1 - mean y sign(w.x)) / 2; so y may be sums of labels, as `Instance.hold_out` gives them.
+    """
+    return jax.lax.map(lambda one: 0.5 * (1 - jnp.mean(predict(one, x) * y)), w)
 
 
 def select(w: Float[Array, "K d"], x: Any, y: Any) -> tuple[Float[Array, " d"], Int[Array, ""]]:
@@ -53,10 +56,13 @@ def select(w: Float[Array, "K d"], x: Any, y: Any) -> tuple[Float[Array, " d"], 
     in_ball("x", x)
     if w.ndim != 2 or w.shape[1] != x.shape[1]:
         raise ValueError(f"w must have shape (K, {x.shape[1]}), a row each, got {w.shape}")
-    found = noisy_error(w, x, y)
-    known = jnp.all(jnp.isfinite(w), axis=1)
-    best = jnp.argmin(jnp.where(known, found, jnp.inf))
+    best = _best(w, x, y)
     return w[best], best
+
+
+def _best(w: Array, x: Array, y: Array) -> Array:
+    known = jnp.all(jnp.isfinite(w), axis=1)
+    return jnp.argmin(jnp.where(known, noisy_error(w, x, y), jnp.inf))
 
 
 def mean_iterate_error(path: Path, error: Callable[[Array], Array]) -> Float[Array, ""]:
@@ -68,13 +74,14 @@ def mean_iterate_error(path: Path, error: Callable[[Array], Array]) -> Float[Arr
 def errors(path: Path, error: Callable[[Array], Array], x: Any, y: Any) -> Errors:
     """Return err of every choice for one run.
 
-    `error` is the instance's; (x, y) are the held-out noisy examples. The start, w = 0, takes no
-    part in a hold-out.
+    `error` is the instance's; (x, y) are held-out noisy examples, from its `hold_out`. The start,
+    w = 0, takes no part in a hold-out.
     """
+    later, averages = path.w[1:], path.average[1:]
     return Errors(
         last=error(path.w[-1]),
         average=error(path.average[-1]),
         mean_iterate=mean_iterate_error(path, error),
-        holdout=error(select(path.w[1:], x, y)[0]),
-        holdout_average=error(select(path.average[1:], x, y)[0]),
+        holdout=error(later[_best(later, x, y)]),
+        holdout_average=error(averages[_best(averages, x, y)]),
     )

@@ -62,6 +62,8 @@ class Instance:
         halfspace, is to be scored: all points where they are finitely many, else a fixed sample.
     atoms
         The points themselves where they are finitely many, else None.
+    counted
+        `counted(key, n) -> (x, y)` where there are atoms: n examples, counted (see `hold_out`).
     """
 
     w_star: Array
@@ -72,6 +74,7 @@ class Instance:
     error: Callable[[Array], Array]
     grid: Callable[[], tuple[Points, Array]]
     atoms: Atoms | None = None
+    counted: Callable[[PRNGKeyArray, int], tuple[Array, Array]] | None = None
 
     @property
     def d(self) -> int:
@@ -87,6 +90,15 @@ class Instance:
         first, second = jax.random.split(key)
         points = self.points(first, n)
         return points.x, noisy(second, points)
+
+    def hold_out(self, key: PRNGKeyArray, n: int) -> tuple[Array, Array]:
+        """Draw n noisy examples to choose iterates by, in the form that is cheapest to score.
+
+        x (R, d), y (R,), such that (1 - mean_r y_r sign(w.x_r)) / 2 is the share of the n examples
+        that w gets wrong. With finitely many points x holds each once, and y their summed labels
+        times R / n; otherwise it is what `draw` gives.
+        """
+        return (self.counted or self.draw)(key, n)
 
     def error_of(self, predictor: Callable[[Array], Array]) -> Array:
         """Return P(predictor(x) != y) over the `grid`; predictor: x (n, d) -> -1 or +1, (n,)."""
@@ -122,23 +134,35 @@ def finite(atoms: Atoms, w_star: Any, gamma: Any, eta: Any) -> Instance:
     w_star, gamma, eta = (jnp.asarray(v, dtype) for v in (w_star, gamma, eta))
     cumulative = jnp.cumsum(weight)
 
-    def points(key: PRNGKeyArray, n: int) -> Points:
+    def places(key: PRNGKeyArray, n: int) -> tuple[Array, Array]:
         which, mirror = jax.random.split(key)
         u = jax.random.uniform(which, (n,), dtype) * cumulative[-1]
         i = jnp.minimum(jnp.searchsorted(cumulative, u, side="right"), weight.size - 1)
-        sign = jax.random.rademacher(mirror, (n,), dtype)
+        return i, jax.random.rademacher(mirror, (n,), dtype)
+
+    def points(key: PRNGKeyArray, n: int) -> Points:
+        i, sign = places(key, n)
         return Points(sign[:, None] * x[i], sign * clean[i], rate[i])
+
+    def counted(key: PRNGKeyArray, n: int) -> tuple[Array, Array]:
+        first, second = jax.random.split(key)
+        i, sign = places(first, n)
+        y = noisy(second, Points(x[i], sign * clean[i], rate[i]))
+        rows = jnp.where(sign > 0, i, i + clean.size)  # each point, then each mirror image
+        sums = jnp.zeros(2 * clean.size, dtype).at[rows].add(y)
+        return jnp.concatenate([x, -x]), sums * (2 * clean.size / n)
 
     def error(w: Array) -> Array:
         z = (x @ w) * clean
         wrong = jnp.where(z > 0, 0.0, jnp.where(z < 0, 1.0, 0.5)).astype(dtype)
+        wrong = jnp.where(jnp.isnan(z), jnp.nan, wrong)
         return weight @ (rate + (1 - 2 * rate) * wrong)
 
     def grid() -> tuple[Points, Array]:
         both = [jnp.concatenate(pair) for pair in ((x, -x), (clean, -clean), (rate, rate))]
         return Points(*both), jnp.concatenate([weight, weight]) / 2
 
-    return Instance(w_star, gamma, eta, weight @ rate, points, error, grid, atoms)
+    return Instance(w_star, gamma, eta, weight @ rate, points, error, grid, atoms, counted)
 
 
 def from_data(x: Any, clean: Any, rate: Any) -> Instance:
@@ -161,7 +185,8 @@ def from_data(x: Any, clean: Any, rate: Any) -> Instance:
 
     def error(w: Array) -> Array:
         wrong = (predict(w, x) != clean).astype(x.dtype)
-        return jnp.mean(rate + (1 - 2 * rate) * wrong)
+        found = jnp.mean(rate + (1 - 2 * rate) * wrong)
+        return jnp.where(jnp.all(jnp.isfinite(w)), found, jnp.nan)
 
     def grid() -> tuple[Points, Array]:
         n = clean.size

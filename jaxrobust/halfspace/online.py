@@ -132,14 +132,30 @@ def step(
 
     x (d,) in the unit ball, y -1 or +1; eta in [0, 1/2), gamma > 0 and mu > 0 may be traced.
     """
-    rule = rule_named(rule)
-    z = x @ state.w
-    margin = y * z
-    mistake = jnp.where(z >= 0, 1.0, -1.0).astype(y.dtype) != y
-    w = state.w - (mu * rule.slope(z, y, eta, gamma)) * x
-    if rule.projected is not False:
-        square = w @ w
-        shrink = jnp.where(rule.projected & (square > 1), jax.lax.rsqrt(square), 1.0)
-        w = w * jnp.where(square < jnp.inf, shrink, jnp.nan).astype(w.dtype)  # overflow is not 0
+    w, shrink, z = advance(state.w, 1.0, x, y, rule_named(rule), eta, gamma, mu)
+    mistake = wrong(z, y)
     count = state.mistakes + mistake.astype(jnp.int32)
-    return State(w, state.total + state.w, count), Info(margin, mistake)
+    return State(shrink * w, state.total + state.w, count), Info(y * z, mistake)
+
+
+def advance(
+    v: Array, shrink: Any, x: Array, y: Array, rule: Rule, eta: Any, gamma: Any, mu: Any
+) -> tuple[Array, Array, Array]:
+    """Take one step from w = shrink v; give the new v and shrink, and w.x before the step.
+
+    The projection is left as a factor to the next step, which multiplies w anyway: a long run does
+    without a pass over w in each step.
+    """
+    z = shrink * (x @ v)
+    v = shrink * v - (mu * rule.slope(z, y, eta, gamma)) * x
+    if rule.projected is False:
+        return v, jnp.ones_like(z), z
+    square = v @ v
+    shrink = jnp.where(rule.projected & (square > 1), jax.lax.rsqrt(square), 1.0)
+    shrink = jnp.where(square < jnp.inf, shrink, jnp.nan)  # an overflow is not 0
+    return v, shrink.astype(v.dtype), z
+
+
+def wrong(z: Array, y: Array) -> Array:
+    """Return whether sign z is not y, sign 0 = +1."""
+    return jnp.where(z >= 0, 1.0, -1.0).astype(y.dtype) != y

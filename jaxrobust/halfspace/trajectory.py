@@ -122,18 +122,23 @@ def _learn(
     """Take one segment, some examples at a time; give the state and its snapshot."""
     eta, gamma, mu = (jnp.asarray(v).astype(x.dtype) for v in (eta, gamma, mu))
 
-    def one(state: online.State, example: tuple) -> tuple[online.State, None]:
-        return online.step(state, *example, rule=rule, eta=eta, gamma=gamma, mu=mu)[0], None
+    def one(carry: tuple, example: tuple) -> tuple[tuple, None]:
+        v, shrink, total, mistakes = carry
+        after, factor, z = online.advance(v, shrink, *example, rule, eta, gamma, mu)
+        mistakes = mistakes + online.wrong(z, example[1]).astype(jnp.int32)
+        return (after, factor, total + shrink * v, mistakes), None
 
-    def few(k: Array, state: online.State) -> online.State:
+    def few(k: Array, carry: tuple) -> tuple:
         part = [jax.lax.dynamic_slice_in_dim(v, k * _AT_ONCE, _AT_ONCE) for v in (x, y)]
-        return jax.lax.scan(one, state, tuple(part))[0]
+        return jax.lax.scan(one, carry, tuple(part), unroll=2)[0]
 
     whole, rest = divmod(x.shape[0], _AT_ONCE)
+    carry = (state.w, jnp.ones((), x.dtype), state.total, state.mistakes)
     if whole:
-        state = jax.lax.fori_loop(0, whole, few, state)
+        carry = jax.lax.fori_loop(0, whole, few, carry)
     if rest:
-        state = jax.lax.scan(one, state, (x[-rest:], y[-rest:]))[0]
+        carry = jax.lax.scan(one, carry, (x[-rest:], y[-rest:]))[0]
+    state = online.State(carry[1] * carry[0], *carry[2:])
     return state, (state.w, state.total, state.mistakes)
 
 
