@@ -112,7 +112,7 @@ def trials(adult, config):
 
     def batch(key, world):
         (train, held, test), eta = drawn(key, world)
-        begin, rest = (jax.random.fold_in(key, i) for i in (1, 2))
+        begin, rest = jax.random.split(jax.random.fold_in(key, 2))  # split(key) is drawn's
 
         def run(mu, slack):
             def one(carry, k):

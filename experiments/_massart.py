@@ -10,8 +10,9 @@ RULES = tuple(halfspace.RULES)
 SINGLE = jnp.float32  # the scans: a step moves w by at most mu / gamma
 HOLDOUT = 4000  # noisy examples that choose among the snapshots
 
-# (rule, step); "theory" is gamma / ((1 - eta) sqrt T). A small step lets the average converge to
-# the surrogate's population optimum, a large one never does. The perceptron has no step size.
+# (rule, step); "theory" is gamma / ((1 - eta) sqrt T). The perceptron has no step size. SMALL: the
+# average reaches the surrogate's population optimum, and the last iterate fluctuates little. With
+# LARGE steps the run is noise around it; the average of leaky 1 still is the optimum.
 SMALL = (
     ("leaky", 0.001),
     ("leaky", 0.03),
@@ -30,6 +31,7 @@ LARGE = (
     ("hinge", 1.0),
     ("hinge", 10.0),
     ("hinge", 100.0),
+    ("hinge", 1000.0),
 )
 SPECS = (("normalized", "theory"), *SMALL, *LARGE, ("perceptron", 1.0))
 

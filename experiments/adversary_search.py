@@ -32,7 +32,7 @@ class Config:
     generations: int = 32
     settle: int = 4
     replicates: int = 16
-    snapshots: int = 16
+    snapshots: int = 40
     held: int = 500
     seeds: int = 12
 
@@ -120,8 +120,17 @@ def claims(dataset, config: Config):
             control_name="the same search against the normalized step",
         ),
         lab.Claim(
-            name="the search does not break the normalized step",
-            statement="the mean iterate's error on what was found, mean over searches, is at most "
+            name="the search breaks the normalized step's average",
+            statement="its average weight, about which theory is silent, errs more than eta",
+            source="DRAG does so (halfspace.constructions); level ours, after pilots",
+            basis="assumed",
+            test=above(config.eta, ["normalized"], ["average"]),
+            control=above(config.eta, ["normalized"], ["holdout"]),
+            control_name="its hold-out",
+        ),
+        lab.Claim(
+            name="the search does not break the normalized mean iterate",
+            statement="its error on what was found, mean over searches, is at most "
             f"eta + (1 - eta)/(gamma sqrt T) = {config.bound:.3f}, T = {config.T}",
             source="derived in halfspace.theory",
             basis="derived",
@@ -221,7 +230,7 @@ def _instances(ax, found, config):
 
 study = lab.Study(
     name="adversary_search",
-    title="An adversary that searches: what it breaks, and what it cannot",
+    title="An adversary that searches: it breaks averages and surrogates, not the mean iterate",
     caption="A population search over three points of the plane at margin gamma = .1, their "
     "weights and their flip rates <= eta = .3, pointed at one learner and one choice of iterate at "
     "a time. It maximises harm = error - (eta + OPT)/2. (a) Harm of the incumbent, measured each "

@@ -1,18 +1,29 @@
 """Halfspaces under Massart noise: labels sign(w*.x), each flipped with its own eta(x) <= eta < 1/2.
 
-`instance` and `constructions` draw data together with its truth; `online` is the algorithm, one
-line a learner, `trajectory` runs it and `choice` returns an iterate of it.
+`instance`, `constructions`, `mixtures`, `gaussian` and `adversary` draw data together with its
+truth. `online` is the algorithm, one line a learner; `trajectory` runs it and `choice` returns an
+iterate of it; `filtertron`, `decision_list`, `program` and `erm` are rivals of other kinds.
+`theory` and `population` say what should happen, `search` looks for instances on which it does not.
+`halfspace.estimators`, imported by itself, wraps the learners for scikit-learn.
 """
 
 from jaxrobust.halfspace import (
     adversary,
+    candidate,
     choice,
     constructions,
+    decision_list,
+    erm,
+    filtertron,
     gaussian,
     instance,
     mixtures,
     online,
     population,
+    program,
+    search,
+    sphere,
+    targets,
     theory,
     trajectory,
 )
@@ -35,11 +46,15 @@ __all__ = [
     "Rule",
     "adversary",
     "basis",
+    "candidate",
     "chen_mixture",
     "choice",
     "constructions",
+    "decision_list",
     "drag",
+    "erm",
     "errors",
+    "filtertron",
     "finite",
     "from_data",
     "gaussian",
@@ -58,9 +73,13 @@ __all__ = [
     "over",
     "population",
     "predict",
+    "program",
     "scales",
+    "search",
     "select",
+    "sphere",
     "stream",
+    "targets",
     "theory",
     "trajectory",
 ]

@@ -66,7 +66,10 @@ def _best(w: Array, x: Array, y: Array) -> Array:
 
 
 def mean_iterate_error(path: Path, error: Callable[[Array], Array]) -> Float[Array, ""]:
-    """Return the mean of err over the iterates, by the trapezoid rule over the snapshots."""
+    """Return the mean of err over the iterates, by the trapezoid rule over the snapshots.
+
+    The start, of error 1/2 or so, weighs 1 / (2 K): few snapshots overstate the mean of a long run.
+    """
     along = jax.lax.map(error, path.w)
     return (0.5 * (along[0] + along[-1]) + jnp.sum(along[1:-1])) / (along.size - 1)
 
@@ -75,13 +78,16 @@ def errors(path: Path, error: Callable[[Array], Array], x: Any, y: Any) -> Error
     """Return err of every choice for one run.
 
     `error` is the instance's; (x, y) are held-out noisy examples, from its `hold_out`. The start,
-    w = 0, takes no part in a hold-out.
+    w = 0, takes no part in a hold-out. A run that did not stay finite has NaN throughout.
     """
+    x = _check.real("x", x, (None, path.w.shape[1]))
+    y = _check.real("y", y, (x.shape[0],)).astype(x.dtype)
     later, averages = path.w[1:], path.average[1:]
-    return Errors(
+    found = Errors(
         last=error(path.w[-1]),
         average=error(path.average[-1]),
         mean_iterate=mean_iterate_error(path, error),
         holdout=error(later[_best(later, x, y)]),
         holdout_average=error(averages[_best(averages, x, y)]),
     )
+    return Errors(*(jnp.where(path.finite, e, jnp.nan) for e in found))

@@ -64,8 +64,12 @@ def lever(
     """
     dtype = dtype or jnp.result_type(float)
     g, eta = _number("g", g, 1.0, dtype), flip_rate("eta", eta, dtype)
-    a = _number("a", a, 0.7, dtype)
+    a = _number("a", a, 1.0, dtype)
     p_noisy, p_arm = _number("p_noisy", p_noisy, 1.0, dtype), _number("p_arm", p_arm, 1.0, dtype)
+    length = _check.concrete(a * a + g * g)
+    if length is not None and length > 1:
+        most = (1 - float(g) ** 2) ** 0.5
+        raise ValueError(f"a must be at most {most:.3g} for |(g, a)| <= 1, got {float(a):g}")
     rest = 1 - p_noisy - p_arm
     known = _check.concrete(rest)
     if known is not None and known <= 0:
@@ -85,7 +89,8 @@ def basis(d: int, eta: Any, *, size: Any = None, dtype: Any = None) -> Instance:
     d, eta = _check.count("d", d), flip_rate("eta", eta, dtype)
     used = jnp.ones(d, dtype)
     if size is not None:
-        used = (jnp.arange(d) < size).astype(dtype)
+        size = _check.between("size", size, 1.0, float(d)).astype(dtype)
+        used = (jnp.arange(d, dtype=dtype) < size).astype(dtype)
     number = jnp.sum(used)
     ones = jnp.ones(d, dtype)
     atoms = Atoms(jnp.eye(d, dtype=dtype), ones, eta * ones, used / number)

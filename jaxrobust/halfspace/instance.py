@@ -131,6 +131,10 @@ def finite(atoms: Atoms, w_star: Any, gamma: Any, eta: Any) -> Instance:
     """
     x, clean, rate, weight = atoms
     dtype = x.dtype
+    in_ball("x", x)
+    _check.signs("clean", clean)
+    _check.between("rate", rate, 0.0, 0.5, open_high=True)
+    _check.between("weight", weight, 0.0, 1.0 + 1e-5)
     w_star, gamma, eta = (jnp.asarray(v, dtype) for v in (w_star, gamma, eta))
     cumulative = jnp.cumsum(weight)
 
@@ -176,6 +180,7 @@ def from_data(x: Any, clean: Any, rate: Any) -> Instance:
     clean = _check.signs("clean", clean).astype(x.dtype)
     _check.shaped("clean", clean, (x.shape[0],))
     rate = _check.between("rate", rate, 0.0, 0.5, open_high=True).astype(x.dtype)
+    rate = jnp.where((rate >= 0) & (rate < 0.5), rate, jnp.nan)
     rate = jnp.broadcast_to(rate, clean.shape)
     in_ball("x", x)
 

@@ -67,7 +67,7 @@ def mix(p_lever: Any = 0.2, d_basis: int = 300, eta: Any = 0.3, **options: Any) 
 
 def scales(
     K: int = 24,
-    p_lever: Any = 0.42,
+    p_lever: Any = 0.36,
     d_basis: int = 300,
     eta: Any = 0.3,
     *,

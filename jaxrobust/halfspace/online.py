@@ -12,8 +12,8 @@ They differ in the slope c alone, one line each, and in whether they stay in the
 with z = w.x, sign 0 = +1. The first is the gradient of the leaky ReLU
 l(z, y) = -y z / 2 + (1/2 - eta) |z| over stop_gradient(|z| + gamma): the method of the Perspectron
 paper (Chandrasekaran, Kontonis, Stavropoulos, Tian, NeurIPS 2024, arXiv 2501.09851) as its
-talk states it; the second that of Diakonikolas and Zarifis (arXiv 2501.09691), with our factor 1/2
-(theirs is twice ours, their mu half). leaky is Bylander's (1994, COLT) for random noise.
+talk states it; the second a published variant, as arXiv 2606.11149 spells it out, with our factor
+1/2 (theirs is twice ours, their mu half). leaky is Bylander's (1994, COLT) for random noise.
 """
 
 from __future__ import annotations
@@ -130,7 +130,8 @@ def step(
 ) -> tuple[State, Info]:
     """Learn from one example: w <- w - mu c(w.x, y) x, divided by max(1, |w|) for a projected rule.
 
-    x (d,) in the unit ball, y -1 or +1; eta in [0, 1/2), gamma > 0 and mu > 0 may be traced.
+    x (d,) in the unit ball, y -1 or +1; eta in [0, 1/2), gamma > 0 and mu > 0 may be traced. This
+    is the inner loop: nothing is checked here, `stream` and `over` do.
     """
     w, shrink, z = advance(state.w, 1.0, x, y, rule_named(rule), eta, gamma, mu)
     mistake = wrong(z, y)

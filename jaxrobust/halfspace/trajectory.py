@@ -25,7 +25,7 @@ class Path(NamedTuple):
     mistakes: Int[Array, " K+1"]
     """Examples so far that the current weights got wrong before they learned from them."""
     finite: Bool[Array, ""]
-    """Whether the run ended with finite weights."""
+    """Whether all of these weights and averages are finite."""
 
 
 def stream(
@@ -77,19 +77,22 @@ def over(
 ) -> Path:
     """Learn from given examples, in their order: x (n, d) in the unit ball, y (n,) of -1 and +1.
 
-    `snapshots` must divide n. One pass; for more, repeat and permute the rows.
+    `snapshots` must divide n. One pass; for more, repeat and permute the rows. Under a trace bad
+    labels and long rows cannot be refused: the weights are NaN then.
     """
     x = _check.real("x", x, (None, None))
     y = _check.signs("y", y).astype(x.dtype)
     _check.shaped("y", y, (x.shape[0],))
     in_ball("x", x)
     both_classes("y", y)
-    settings = _settings(rule, eta, gamma, mu)
+    found, eta, gamma, mu = _settings(rule, eta, gamma, mu)
+    sound = jnp.all(jnp.abs(y) == 1) & jnp.all(jnp.sum(x * x, axis=1) <= 1 + 3e-5)
+    mu = jnp.where(sound, mu, jnp.nan)
     segment = _segment(x.shape[0], snapshots)
 
     def piece(state: online.State, k: Array) -> tuple[online.State, tuple]:
         xs, ys = (jax.lax.dynamic_slice_in_dim(v, k * segment, segment) for v in (x, y))
-        return _learn(state, xs, ys, *settings)
+        return _learn(state, xs, ys, found, eta, gamma, mu)
 
     return _path(piece, online.init(x.shape[1], x.dtype), segment, snapshots)
 
@@ -105,8 +108,10 @@ def _settings(
     rule: str | online.Rule, eta: Any, gamma: Any, mu: Any
 ) -> tuple[online.Rule, Array, Array, Array]:
     found = online.rule_named(rule)
-    eta = flip_rate("eta", eta)
-    return found, eta, _check.number("gamma", gamma), _check.number("mu", mu)
+    eta, gamma = flip_rate("eta", eta), _check.number("gamma", gamma)
+    mu = _check.number("mu", mu)
+    known = jnp.isfinite(eta) & jnp.isfinite(gamma)  # not all rules read them
+    return found, eta, gamma, jnp.where(known, mu, jnp.nan)
 
 
 def _segment(steps: Any, snapshots: Any) -> int:
@@ -124,8 +129,9 @@ def _learn(
 
     def one(carry: tuple, example: tuple) -> tuple[tuple, None]:
         v, shrink, total, mistakes = carry
-        after, factor, z = online.advance(v, shrink, *example, rule, eta, gamma, mu)
-        mistakes = mistakes + online.wrong(z, example[1]).astype(jnp.int32)
+        x, y = example
+        after, factor, z = online.advance(v, shrink, x, y, rule, eta, gamma, mu)
+        mistakes = mistakes + online.wrong(z, y).astype(jnp.int32)
         return (after, factor, total + shrink * v, mistakes), None
 
     def few(k: Array, carry: tuple) -> tuple:
@@ -133,12 +139,13 @@ def _learn(
         return jax.lax.scan(one, carry, tuple(part), unroll=2)[0]
 
     whole, rest = divmod(x.shape[0], _AT_ONCE)
-    carry = (state.w, jnp.ones((), x.dtype), state.total, state.mistakes)
+    # Sums of a segment first: in float32 a sum of a million weights would lose digits.
+    carry = (state.w, jnp.ones((), x.dtype), jnp.zeros_like(state.w), state.mistakes)
     if whole:
         carry = jax.lax.fori_loop(0, whole, few, carry)
     if rest:
         carry = jax.lax.scan(one, carry, (x[-rest:], y[-rest:]))[0]
-    state = online.State(carry[1] * carry[0], *carry[2:])
+    state = online.State(carry[1] * carry[0], state.total + carry[2], carry[3])
     return state, (state.w, state.total, state.mistakes)
 
 
@@ -150,5 +157,5 @@ def _path(piece: Callable, start: online.State, segment: int, snapshots: int) ->
         jnp.concatenate([first, w]),
         jnp.concatenate([first, total / seen[:, None]]),
         jnp.concatenate([jnp.zeros(1, mistakes.dtype), mistakes]),
-        jnp.all(jnp.isfinite(w[-1])),
+        jnp.all(jnp.isfinite(w)) & jnp.all(jnp.isfinite(total)),
     )
