@@ -272,8 +272,8 @@ study = lab.Study(
     caption="(a) On DRAG the last iterate comes and goes, the average weight stays at chance, the "
     "best on held-out noisy examples is right. (b) eta may be believed too large, not far too "
     "small. (c) The step size may be off by a decade either way: smaller is too slow on LEVERS, "
-    "larger too noisy on BASIS (hollow). (d) gamma in the denominator (and in the step size): far too "
-    "large a value removes the normalization, and with it the guarantee.",
+    "larger too noisy on BASIS (hollow). (d) gamma in the denominator (and in the step size): far "
+    "too large a value removes the normalization, and with it the guarantee.",
     presets={
         "smoke": Config(
             K=2, d_basis=10, drag_steps=(500, 2000), steps=2000, snapshots=20, seeds=3,

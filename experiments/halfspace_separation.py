@@ -7,13 +7,12 @@ import numpy as np
 
 from experiments import _massart as m
 from experiments._separation import instances, simulate
+from experiments._separation_plot import SURROGATES, plot, population_errors
 from jaxrobust import halfspace, lab
-from jaxrobust.halfspace import population, theory
-from jaxrobust.lab import figure
+from jaxrobust.halfspace import theory
 
 SOURCE = "Perspectron (arXiv 2501.09851); the instances and levels are ours, halfspace.mixtures"
 CHOICES = halfspace.CHOICES
-SURROGATES = ("leaky 0.03", "logistic 0.1", "hinge 0.1")  # at steps at which the average converges
 HARD = ("LEVERS", "MIX", "SCALES")
 KNOWN = ("leaky 0.03", "logistic 0.1", "logistic 1", "hinge 0.1", "perceptron")
 
@@ -58,7 +57,8 @@ def claims(dataset, config: Config):
         return lab.Bound(ahead, 0.1, side=side)
 
     def filtered(learner, level):
-        found = dataset.batch_error.sel(batch_instance=list(HARD), batch_learner=learner)
+        found = dataset.batch_error.rename(batch_seed="seed")
+        found = found.sel(batch_instance=list(HARD), batch_learner=learner)
         return lab.Bound(found.sel(choice=["last", "holdout"]), level, side="upper")
 
     limits = dict(zip(CHOICES, (0.07, 0.07, 0.10, 0.07, 0.07), strict=True))
@@ -200,119 +200,25 @@ def claims(dataset, config: Config):
     ]
 
 
-def population_errors(config: Config):
-    """Give err of the certified minimisers of the three surrogates on LEVER."""
-    it = halfspace.lever(eta=config.eta)
-    losses = [name.split()[0] for name in SURROGATES]
-    return np.array([float(it.error(population.population_optimum(it, x).w)) for x in losses])
-
-
-_LOOKS = (
-    ("last", figure.BLUE, "o"),
-    ("average", figure.ORANGE, "s"),
-    ("mean_iterate", figure.GREEN, "D"),
-    ("holdout", figure.RED, "^"),
-    ("holdout_average", figure.PURPLE, "v"),
-)
-
-
-def plot(dataset, config: Config):
-    """Errors by learner and choice on five instances, and LEVER over the dimension."""
-    drawn, axes = figure.panels(3, rows=2, height=3.9)
-    titles = {
-        "LEVERS": f"{config.K} LEVER planes",
-        "MIX": "LEVER + BASIS",
-        "SCALES": "two sizes + BASIS",
-        "Gaussian": "control: Gaussian",
-        "LEVER 2": "LEVER, one plane",
-    }
-    for ax, (name, title) in zip(axes.flat, titles.items(), strict=False):
-        _dots(ax, dataset.sel(instance=name, batch_instance=name), config)
-        ax.set_title(title, pad=12)
-        if ax not in axes[:, 0]:
-            ax.set_yticklabels([])
-    drawn.legend(
-        *axes[0, 0].get_legend_handles_labels(),
-        loc="outside upper center",
-        ncols=5,
-        title=f"n = {config.seeds} seeds (FilterTron and list: {config.batch_seeds}); returned iterate:",
-        title_fontsize=7.5,
-    )
-    _dimensions(axes[1, 2], dataset, config)
-    return drawn
-
-
-def _dots(ax, found, config):
-    names = [*found.learner.values, *found.batch_learner.values, "decision list"]
-    rows = np.arange(len(names))[::-1]
-    ax.axvline(config.eta, color=figure.BLACK, lw=1.0)
-    ax.axvline(float(found.opt), color=figure.BLACK, lw=1.0, ls=":")
-    for k, (choice, colour, mark) in enumerate(_LOOKS):
-        parts = [
-            found.error.sel(choice=choice).transpose("seed", "learner").values,
-            found.batch_error.sel(choice=choice).transpose("batch_seed", "batch_learner").values,
-        ]
-        if choice in found.list_choice.values:
-            parts.append(found.list_error.sel(list_choice=choice).values[:, None])
-        first = 0
-        for part in parts:
-            at = rows[first : first + part.shape[1]] + 0.3 - 0.15 * k
-            first += part.shape[1]
-            figure.points(
-                ax, at, part, across=True, fmt=mark, color=colour, ms=2.4, elinewidth=0.6,
-                capsize=0, label=choice.replace("_", " ") if part is parts[0] else None,
-            )  # fmt: skip
-    ax.set_yticks(rows, names, fontsize=6)
-    ax.set(xlabel="error", ylim=(-0.7, len(names) - 0.4), xlim=(0, 0.75))
-    top = {"ha": "center", "va": "bottom", "size": 6.5}
-    ax.text(config.eta, len(names) - 0.4, r"$\eta$", **top)
-    ax.text(float(found.opt), len(names) - 0.4, "OPT", **top)
-
-
-def _dimensions(ax, dataset, config):
-    d = np.array(config.dims)
-    names = [f"LEVER {k}" for k in config.dims]
-    found = dataset.error.sel(instance=names, choice="average")
-    looks = zip(
-        ("normalized", *SURROGATES, "perceptron"),
-        (figure.BLUE, figure.PURPLE, figure.ORANGE, figure.GREEN, figure.RED),
-        ("o", "v", "s", "^", "D"),
-        (1.0, 0.94, 1.06, 1.0, 1.0),
-        strict=True,
-    )
-    figure.theory(ax, d, np.full(d.size, config.eta), lw=1.0)
-    figure.theory(ax, d, np.full(d.size, float(dataset.opt.sel(instance=names[0]))), ls=":")
-    figure.theory(ax, d, np.full(d.size, population_errors(config)[1]), ls="--",
-                  label="population optimum")  # fmt: skip
-    for who, colour, mark, shift in looks:
-        values = found.sel(learner=who).transpose("seed", "instance").values
-        figure.points(ax, d * shift, values, color=colour, fmt=mark, label=who)
-    ax.set(xscale="log", xlabel="dimension d", ylabel="error of the average", ylim=(0, 1.05))
-    ax.set_xticks(d, [str(k) for k in d])
-    ax.minorticks_off()
-    ax.set_title("LEVER in d dimensions", pad=12)
-    ax.legend(loc="upper left", ncols=2, fontsize=6, columnspacing=0.8)
-
-
 study = lab.Study(
     name="halfspace_separation",
     title="Adversarial flips: the normalized step against everything else",
     caption="Error of every learner under five choices of the returned iterate: the last, the "
-    "average weight, the mean error over iterates, the best on 4,000 noisy held-out examples, and "
-    "the best running average on them. eta = .3 is what theory promises as T grows, OPT what is "
-    "possible. "
-    "(a) LEVERS: surrogates with small steps are lost under every choice; a run of large steps is "
-    "noise that smooths the loss, and its average is partly right; the perceptron's hold-out too, "
-    "for a fluctuating iterate is right now and then. (b) MIX: points on a basis hold single "
-    "iterates above eta; averages of large steps are still right. (c) SCALES: planes of two sizes "
-    "leave no such step: everyone else is above eta under every choice. The normalized step's "
-    "average is not there after these steps either; a step three times larger would do. (d) "
-    "Without an adversary averages and small steps do not separate; single iterates of large "
-    "steps stay noisy. (e), (f) LEVER in one plane and with more dimensions. FilterTron and the decision list "
-    "have guarantees of their own, by other means. They ran on 8,000 examples, 8 seeds, at "
-    "lam = eta + .05: FilterTron for 500 steps, a quarter of its authors' number, with their step "
-    "and with a larger one that keeps the guarantee; the list errs no more than the normalized "
-    "step here, on far fewer examples. Numbers behind a name are step sizes.",
+    "average weight, the mean error over iterates, the best on 4,000 noisy held-out examples, and the "
+    "best running average on them. eta = .3 is what theory promises as T grows, OPT what is "
+    "possible. (a) LEVERS: surrogates with small steps are lost under every choice; a run of "
+    "large steps is noise that smooths the loss, and its average is partly right; the "
+    "perceptron's hold-out too, for a fluctuating iterate is right now and then. (b) MIX: points "
+    "on a basis hold single iterates above eta; averages of large steps are still right. (c) "
+    "SCALES: planes of two sizes leave no such step: everyone else is above eta under every "
+    "choice. The normalized step's average is not there after these steps either; a step three "
+    "times larger would do. (d) Without an adversary averages and small steps do not separate; "
+    "single iterates of large steps stay noisy. (e), (f) LEVER in one plane and with more "
+    "dimensions. FilterTron and the decision list have guarantees of their own, by other means. "
+    "They ran on 8,000 examples, 8 seeds, at lam = eta + .05: FilterTron for 500 steps, a quarter "
+    "of its authors' number, with their step and with a larger one that keeps the guarantee; the "
+    "list errs no more than the normalized step here, on far fewer examples. Numbers behind a "
+    "name are step sizes.",
     presets={
         "smoke": Config(
             K=4, steps_levers=2000, steps_mix=2000, steps_scales=2000, steps_plane=2000,
