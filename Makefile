@@ -15,7 +15,7 @@ figures: $(STAMP)
 	$(PY) -m experiments --preset laptop
 
 test: $(STAMP)
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto --dist loadfile
 
 check: $(STAMP)
 	$(PY) -m ruff check .

@@ -73,9 +73,9 @@ def _dots(ax, found, config):
             )  # fmt: skip
     ax.set_yticks(rows, names, fontsize=6)
     ax.set(xlabel="error", ylim=(-0.7, len(names) - 0.4), xlim=(0, 0.75))
-    top = {"ha": "center", "va": "bottom", "size": 6.5}
-    ax.text(config.eta, len(names) - 0.4, r"$\eta$", **top)
-    ax.text(float(found.opt), len(names) - 0.4, "OPT", **top)
+    top = {"va": "bottom", "size": 6.5}
+    ax.text(config.eta, len(names) - 0.4, r"$\eta$", ha="left", **top)
+    ax.text(float(found.opt) + 0.01, len(names) - 0.4, "OPT", ha="right", **top)
 
 
 def _dimensions(ax, dataset, config):

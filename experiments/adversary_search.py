@@ -230,7 +230,7 @@ def _instances(ax, found, config):
 
 study = lab.Study(
     name="adversary_search",
-    title="An adversary that searches: it breaks averages and surrogates, not the mean iterate",
+    title="An adversary that searches: it breaks the surrogates, not the normalized mean iterate",
     caption="A population search over three points of the plane at margin gamma = .1, their "
     "weights and their flip rates <= eta = .3, pointed at one learner and one choice of iterate at "
     "a time. It maximises harm = error - (eta + OPT)/2. (a) Harm of the incumbent, measured each "

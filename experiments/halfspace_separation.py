@@ -204,8 +204,8 @@ study = lab.Study(
     name="halfspace_separation",
     title="Adversarial flips: the normalized step against everything else",
     caption="Error of every learner under five choices of the returned iterate: the last, the "
-    "average weight, the mean error over iterates, the best on 4,000 noisy held-out examples, and the "
-    "best running average on them. eta = .3 is what theory promises as T grows, OPT what is "
+    "average weight, the mean error over iterates, the best on 4,000 noisy held-out examples, and "
+    "the best running average on them. eta = .3 is what theory promises as T grows, OPT what is "
     "possible. (a) LEVERS: surrogates with small steps are lost under every choice; a run of "
     "large steps is noise that smooths the loss, and its average is partly right; the "
     "perceptron's hold-out too, for a fluctuating iterate is right now and then. (b) MIX: points "
