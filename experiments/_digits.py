@@ -88,7 +88,7 @@ def flow_and_program(config, key, pair, rate, lam):
     answers = {
         "l1": sop.solve_l1(J, noisy, lam),
         "double": sop.solve_l1(J, noisy, 2 * lam),
-        "flow": sop.flow_limit(J, noisy, sop.theory.alpha_for(lam, GAMMA), GAMMA),
+        "flow": sop.flow_limit(J, noisy, sop.theory.alpha_for(lam, GAMMA), GAMMA, tol=1e-7),
     }
     found = {}
     for who, answer in answers.items():

@@ -95,7 +95,7 @@ def claims(dataset, config: Config):
     scale = 1 / np.log(1 / GAMMA)
     wrong, chosen = config.lams[-1], f"lam = {dataset.attrs['lam']:g}"
     interpolating = dataset.l1_errors.sel(weight=wrong, drop=True)
-    pilot = "level set on pilots with root keys 0 and 1 and a small one with 2026"
+    pilot = "level set on pilots with other root keys"
 
     def over(samples, rates):
         """Average over rates and keep the pairs of digits apart."""

@@ -35,7 +35,7 @@ def test_the_first_example_runs(capsys):
 
 
 def test_the_halfspace_example_says_what_it_says():
-    block = blocks(r"Halfspaces, the same way.*?```python\n(.*?)```")
+    block = blocks(r"Halfspaces under \*\*Massart.*?```python\n(.*?)```")
     names = {}
     exec(compile(block.replace("seeds=8", "seeds=2"), "README", "exec"), names)
     mean = names["found"].mean("seed")
@@ -44,7 +44,7 @@ def test_the_halfspace_example_says_what_it_says():
 
 
 def test_the_estimator_example_runs():
-    block = blocks(r"nothing to know of JAX:\n\n```python\n(.*?)```")
+    block = blocks(r"worth a grid search:\n\n```python\n(.*?)```")
     X, labels = (
         [[0.0, 1.0], [0.1, 0.9], [0.2, -1.0], [0.0, -0.8]] * 5,
         ["up", "up", "down", "down"] * 5,

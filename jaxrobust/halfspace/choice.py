@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxrobust import _check
@@ -82,6 +83,9 @@ def errors(path: Path, error: Callable[[Array], Array], x: Any, y: Any) -> Error
     """
     x = _check.real("x", x, (None, path.w.shape[1]))
     y = _check.real("y", y, (x.shape[0],)).astype(x.dtype)
+    values = _check.concrete(y)
+    if values is not None and set(np.unique(values)) <= {0.0, 1.0} and values.any():
+        raise ValueError("y must hold -1 and +1, or what `hold_out` gives: map 0/1 by 2*y - 1")
     later, averages = path.w[1:], path.average[1:]
     found = Errors(
         last=error(path.w[-1]),

@@ -56,7 +56,8 @@ class Instance:
         `points(key, n) -> Points`, n independent draws.
     error
         `error(w) -> err(w)`, exact: no label is drawn. Where sign(w.x) is undecided (w.x = 0) the
-        prediction is +1, as everywhere in this package.
+        prediction is +1, as everywhere in this package but in the scikit-learn estimators, which
+        say `classes_[0]` there as scikit-learn does.
     grid
         `grid() -> (Points, weights)` that stand for the distribution when any predictor, not just a
         halfspace, is to be scored: all points where they are finitely many, else a fixed sample.
@@ -129,13 +130,17 @@ def finite(atoms: Atoms, w_star: Any, gamma: Any, eta: Any) -> Instance:
     >>> print(f"{it.error(it.w_star):.3f} {it.error(-it.w_star):.3f}")
     0.200 0.800
     """
-    x, clean, rate, weight = atoms
-    dtype = x.dtype
-    in_ball("x", x)
-    _check.signs("clean", clean)
-    _check.between("rate", rate, 0.0, 0.5, open_high=True)
-    _check.between("weight", weight, 0.0, 1.0 + 1e-5)
-    w_star, gamma, eta = (jnp.asarray(v, dtype) for v in (w_star, gamma, eta))
+    x = _check.real("x", atoms[0], (None, None))
+    dtype, (m, d) = x.dtype, x.shape
+    clean = _check.signs("clean", atoms[1]).astype(dtype)
+    rate = _check.between("rate", atoms[2], 0.0, 0.5, open_high=True).astype(dtype)
+    weight = _check.between("weight", atoms[3], 0.0, 1.0 + 1e-5).astype(dtype)
+    w_star = _check.real("w_star", w_star, (d,)).astype(dtype)
+    for name, column in (("clean", clean), ("rate", rate), ("weight", weight)):
+        _check.shaped(name, column, (m,))
+    gamma, eta = _check.number("gamma", gamma, 1 + 1e-5, dtype), flip_rate("eta", eta, dtype)
+    _consistent(Atoms(x, clean, rate, weight), w_star, gamma, eta)
+    atoms = Atoms(x, clean, rate, weight)
     cumulative = jnp.cumsum(weight)
 
     def places(key: PRNGKeyArray, n: int) -> tuple[Array, Array]:
@@ -167,6 +172,29 @@ def finite(atoms: Atoms, w_star: Any, gamma: Any, eta: Any) -> Instance:
         return Points(*both), jnp.concatenate([weight, weight]) / 2
 
     return Instance(w_star, gamma, eta, weight @ rate, points, error, grid, atoms, counted)
+
+
+def _consistent(atoms: Atoms, w_star: Any, gamma: Any, eta: Any) -> None:
+    """Refuse atoms that contradict each other, w*, gamma or eta, where they can be read."""
+    in_ball("x", atoms.x)
+    found = [_check.concrete(v) for v in (*atoms, w_star, gamma, eta)]
+    if any(v is None for v in found):
+        return
+    x, clean, rate, weight, w_star, gamma, eta = (np.asarray(v, float) for v in found)
+    total, length = weight.sum(), np.linalg.norm(w_star)
+    margins = np.where(weight > 0, clean * (x @ w_star), np.inf)
+    if abs(total - 1) > 1e-4:
+        raise ValueError(f"weight must sum to 1, got {total:.4g}: divide it by that")
+    if rate.max() > eta + 1e-6:
+        raise ValueError(f"rate holds {rate.max():.4g}, above eta = {eta:.4g}, its bound")
+    if abs(length - 1) > 1e-4:
+        raise ValueError(f"w_star must have length 1, got {length:.4g}: divide it by that")
+    if margins.min() < gamma * (1 - 1e-4) - 1e-6:
+        i = int(margins.argmin())
+        raise ValueError(
+            f"gamma = {gamma:.4g} is not a margin: clean * (w_star . x) is {margins[i]:.4g} at "
+            f"point {i}; lower gamma, or make clean = sign(w_star . x)"
+        )
 
 
 def from_data(x: Any, clean: Any, rate: Any) -> Instance:

@@ -7,7 +7,8 @@ flip each with its own rate <= eta. `search` looks for the choice that maximises
 
 of which a harm > 0 breaks the guarantee eta + eps. The plane is enough for what is known to go
 wrong (`constructions.lever`, `constructions.drag` came from such a search); `mixtures` builds more
-dimensions from planes. `targets` has learners to point it at, and any function will do.
+dimensions from planes. `targets` has learners to point it at, and any function that JAX can trace
+will do.
 
 The method is an evolution strategy. harm is a step function of the points (it changes where a point
 changes sides), often noisy, with several optima, so that gradients and one Gaussian are of little

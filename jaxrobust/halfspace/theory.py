@@ -1,6 +1,6 @@
 """Why the normalized step works: one inequality at each point, and the error bound it gives.
 
-Every step of gradient descent on E g.w moves w towards w* as fast as w errs too often:
+A step along -E g moves w towards w* at least as fast as its error exceeds eta:
 
     E_y[g . (w - w*) | x]  >=  err(w, x) - eta     wherever |w*.x| >= gamma and eta(x) <= eta,
 

@@ -71,6 +71,11 @@ def test_a_projected_run_that_overflows_is_not_zero():
         (lambda: _finite(rate=0.7), "rate must lie in"),
         (lambda: _finite(x=2.0), "unit ball"),
         (lambda: _finite(weight=3.0), "weight must lie in"),
+        (lambda: _finite(weight=0.5), "weight must sum to 1"),
+        (lambda: _finite(rate=0.4), "above eta"),
+        (lambda: _finite(x=-1.0), "not a margin"),
+        (lambda: _finite(w_star=(2.0, 0.0)), "length 1"),
+        (lambda: _finite(w_star=(1.0, 0.0, 0.0)), "w_star must have shape"),
     ],
 )
 def test_instances_outside_of_the_model_are_refused(make, words):
@@ -79,6 +84,20 @@ def test_instances_outside_of_the_model_are_refused(make, words):
     assert "\n" not in str(caught.value)
 
 
-def _finite(x=1.0, rate=0.1, weight=1.0):
+def _finite(x=1.0, rate=0.1, weight=1.0, w_star=(1.0, 0.0)):
     numbers = jnp.array([[x, 0.0]]), jnp.ones(1), jnp.array([rate]), jnp.array([weight])
-    return halfspace.finite(halfspace.Atoms(*numbers), [1.0, 0.0], 0.1, 0.3)
+    return halfspace.finite(halfspace.Atoms(*numbers), w_star, 0.1, 0.3)
+
+
+def test_a_hold_out_of_zeros_and_ones_is_refused():
+    it = halfspace.lever()
+    path = halfspace.over(X, Y, **SETTINGS)
+    with pytest.raises(ValueError, match="map 0/1 by"):
+        halfspace.errors(path, it.error, X, (Y + 1) / 2)
+
+
+def test_atoms_of_numpy_can_be_run():
+    atoms = halfspace.Atoms(np.eye(2), np.ones(2), np.zeros(2), np.full(2, 0.5))
+    it = halfspace.finite(atoms, np.full(2, 0.5**0.5), 0.7, 0.0)
+    path = halfspace.stream(jax.random.key(0), it.draw, 2, **SETTINGS, steps=100)
+    assert it.error(path.w[-1]) == 0
