@@ -23,7 +23,7 @@ class Config:
     sizes: tuple[int, ...] = (25, 50, 100, 200, 400)
     eta: float = 0.2
     eps: tuple[float, ...] = (0.035, 0.05, 0.07, 0.1)
-    shortest: int = 32
+    shortest: int = 8
     longest: int = 2**16
     d_gaussian: int = 20
     seeds: int = 24
