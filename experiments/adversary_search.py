@@ -51,7 +51,7 @@ def simulate(config: Config, bench: lab.Bench):
         mu = jnp.array([m or ours for m in LEARNERS.values()], SINGLE)[learner]
         rule = halfspace.online.chosen(LEARNERS, learner)
         target = targets.online_learner(rule, choice, among=CHOICES, mu=mu, **sizes)
-        found = search.search(
+        found = search.run(
             key,
             targets.harm_of(target, "middle"),
             eta=config.eta,

@@ -229,13 +229,14 @@ study = lab.Study(
     title="The inequality at each point that makes the normalized step work",
     caption="Each dot is a random point x with weights w, flip rate eta(x) <= eta and margin "
     "|w*.x| >= gamma. (a): the expected progress towards w* of the normalized leaky-ReLU step is "
-    "never less than the excess error at x, the line. (b): without the normalization it is (red), "
-    "at wrong points with |w.x| + |w*.x| < 1 and, where w is longer than 1, at right points with "
-    "|w.x| - |w*.x| > 1; dividing by gamma or its root, as a step size may, does not mend it. (c), "
-    "(d), cut at 3: what is left between the two sides, in units of eta - eta(x) where w is right "
-    "and of 1 - eta - eta(x) where it is wrong. Strong dots have |w*.x| = gamma and lie on the "
-    "lines, the least slack of the theory; faint ones have more. With |w.x| + gamma every wrong "
-    "point on the margin is met with equality, with the maximum only those where w.x = 0.",
+    "never less than the excess error at x, the line. (b): without the normalization it is "
+    "(orange), at wrong points with |w.x| + |w*.x| < 1 and, where w is longer than 1, at right "
+    "points with |w.x| - |w*.x| > 1; dividing by gamma or its root, as a step size may, does not "
+    "mend it. (c), (d), cut at 3: what is left between the two sides, in units of eta - eta(x) "
+    "where w is right and of 1 - eta - eta(x) where it is wrong. Strong dots have |w*.x| = gamma "
+    "and lie on the lines, the least slack of the theory; faint ones have more. With |w.x| + gamma "
+    "every wrong point on the margin is met with equality, with the maximum only those where "
+    "w.x = 0.",
     presets={
         "smoke": Config(n=2000, seeds=6),
         "laptop": Config(),

@@ -24,7 +24,7 @@ def test_the_study_runs_from_anywhere(tmp_path):
         timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    names = {p.name for p in (tmp_path / "figures").iterdir()}
+    names = {p.name for p in (tmp_path / "figures/drafts").iterdir()}  # smoke is no gallery
     assert names == {"panel_vote.png", "panel_vote.json", "README.md"}
 
 

@@ -20,7 +20,7 @@ class Digits(NamedTuple):
     """+1 for the first digit of the pair, -1 for the second."""
 
 
-def digits(pair: Sequence[Any] = (4, 9)) -> Digits:
+def digits(pair: Any = (4, 9)) -> Digits:
     """Return the pictures of two digits, in scikit-learn's order.
 
     1,797 pictures of 8 x 8 pixels with 17 grey levels, about 180 a digit: the test part of E.
@@ -33,8 +33,8 @@ def digits(pair: Sequence[Any] = (4, 9)) -> Digits:
     """
     from sklearn.datasets import load_digits  # imported late: it takes a second
 
-    if len(pair) != 2:
-        raise ValueError(f"pair must be two digits, got {len(pair)}")
+    if not isinstance(pair, Sequence | np.ndarray) or len(pair) != 2:
+        raise ValueError(f"pair must be two digits, such as (4, 9), got {pair!r:.40}")
     first, second = (_check.count("pair", digit, low=0, high=9) for digit in pair)
     if first == second:
         raise ValueError(f"pair must be two different digits, got {first} twice")

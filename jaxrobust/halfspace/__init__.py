@@ -1,10 +1,11 @@
 """Halfspaces under Massart noise: labels sign(w*.x), each flipped with its own eta(x) <= eta < 1/2.
 
-`instance`, `constructions`, `mixtures`, `gaussian` and `adversary` draw data together with its
-truth. `online` is the algorithm, one line a learner; `trajectory` runs it and `choice` returns an
-iterate of it; `filtertron`, `decision_list`, `program` and `erm` are rivals of other kinds.
-`theory` and `population` say what should happen, `search` looks for instances on which it does not.
-`halfspace.estimators`, imported by itself, wraps the learners for scikit-learn.
+`instance`, `given`, `constructions`, `mixtures`, `gaussian` and `adversary` draw data together with
+its truth. `online` is the algorithm, one line a learner; `trajectory` runs it and `choice` returns
+an iterate of it; `filtertron`, `decision_list`, `program` and `erm` are rivals of other kinds.
+`theory` and `population` say what should happen, `search` looks for instances on which it does not
+(`search.run`, pointed at one of `targets`). `halfspace.estimators`, imported by itself, wraps the
+learners for scikit-learn.
 """
 
 from jaxrobust.halfspace import (
@@ -16,6 +17,7 @@ from jaxrobust.halfspace import (
     erm,
     filtertron,
     gaussian,
+    given,
     instance,
     mixtures,
     online,
@@ -30,7 +32,8 @@ from jaxrobust.halfspace import (
 from jaxrobust.halfspace.choice import CHOICES, Errors, errors, mean_iterate_error, select
 from jaxrobust.halfspace.constructions import basis, drag, lever, long_servedio
 from jaxrobust.halfspace.gaussian import chen_mixture, gaussian_margin, lever_in
-from jaxrobust.halfspace.instance import Atoms, Instance, Points, finite, from_data, noisy, predict
+from jaxrobust.halfspace.given import finite, from_data
+from jaxrobust.halfspace.instance import Atoms, Instance, Points, noisy, predict
 from jaxrobust.halfspace.mixtures import levers, mix, mixture, scales
 from jaxrobust.halfspace.online import RULES, Rule
 from jaxrobust.halfspace.trajectory import Path, over, stream
@@ -59,6 +62,7 @@ __all__ = [
     "from_data",
     "gaussian",
     "gaussian_margin",
+    "given",
     "instance",
     "lever",
     "lever_in",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,7 +20,7 @@ LONGEST = 1e6
 Fitted = TypeVar("Fitted", bound="Binary")
 
 
-class Binary(ClassifierMixin, BaseEstimator):
+class Binary(ClassifierMixin, BaseEstimator, ABC):
     """Read a table, split it, let a learner loose on it, give its weights in the table's units."""
 
     eta: Any
@@ -63,8 +64,9 @@ class Binary(ClassifierMixin, BaseEstimator):
                 f"choice must be one of {', '.join(self.choices)}, got {self.choice!r}"
             )
 
+    @abstractmethod
     def _learn(self, rng: Any, train: tuple, held: tuple) -> np.ndarray:
-        raise NotImplementedError
+        """Return the weights (R, d) learned from (x, y) of `train`, chosen by those of `held`."""
 
     def _margins(self, X: Any) -> np.ndarray:
         check_is_fitted(self)

@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxrobust.halfspace import choice as choices
-from jaxrobust.halfspace import decision_list, filtertron, online
-from jaxrobust.halfspace.trajectory import Path
+from jaxrobust.halfspace import decision_list, filtertron, online, trajectory
+from jaxrobust.halfspace.trajectory import Carry, Path
 
 CHOICES = ("holdout", "holdout_average", "last", "average")
 """The iterates that are a weight; `mean_iterate` of `choice.CHOICES` is none."""
@@ -95,25 +95,16 @@ def learn(
 
     Only the first `segment` row numbers of each line are used.
     """
-    eta, gamma, mu = (jnp.asarray(v).astype(x.dtype) for v in (eta, gamma, mu))
+    one = trajectory.learner(online.rule_named(rule), eta, gamma, mu, x.dtype)
 
-    def piece(state: online.State, rows: Array) -> tuple[online.State, tuple]:
-        def one(t: Array, state: online.State) -> online.State:
-            i = rows[t]
-            return online.step(state, x[i], y[i], rule=rule, eta=eta, gamma=gamma, mu=mu)[0]
+    def piece(state: online.State, rows: Array) -> online.State:
+        def at(t: Array, carry: Carry) -> Carry:
+            return one(carry, (x[rows[t]], y[rows[t]]))[0]
 
-        state = jax.lax.fori_loop(0, segment, one, state)
-        return state, (state.w, state.total, state.mistakes)
+        # Not a scan over rows: `segment`, the true length of a line, is traced.
+        return trajectory.over_segment(state, lambda c: jax.lax.fori_loop(0, segment, at, c))
 
-    start = online.init(x.shape[1], x.dtype)
-    _, (w, total, mistakes) = jax.lax.scan(piece, start, order)
-    seen = jnp.asarray(segment).astype(x.dtype) * (1 + jnp.arange(order.shape[0], dtype=x.dtype))
-    return Path(
-        jnp.concatenate([start.w[None, :], w]),
-        jnp.concatenate([start.w[None, :], total / seen[:, None]]),
-        jnp.concatenate([start.mistakes[None], mistakes]),
-        jnp.all(jnp.isfinite(w[-1])),
-    )
+    return trajectory.in_segments(piece, online.init(x.shape[1], x.dtype), segment, order)
 
 
 @partial(jax.jit, static_argnames=("steps", "slabs", "snapshots"))

@@ -19,7 +19,9 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxrobust import _check
-from jaxrobust.halfspace.instance import Instance, Points, finite, flip_rate, predict
+from jaxrobust.halfspace._guard import flip_rate
+from jaxrobust.halfspace.given import finite
+from jaxrobust.halfspace.instance import Instance, Points, predict
 
 
 class Band(NamedTuple):
@@ -98,7 +100,17 @@ def groups(eta: Any, member: Any) -> Adversary:
     """Flip the members of a group; member(x (n, d)) -> True or False, (n,)."""
     if not callable(member):
         raise ValueError(f"member must be a function of x (n, d), got {member!r:.40}")
-    return _where(_bound(eta), lambda x, w_star: member(x), reads_w_star=False)
+
+    def members(x: Array, w_star: Array) -> Array:
+        found = jnp.asarray(member(x))
+        if found.shape != x.shape[:1] or found.dtype != bool:
+            raise ValueError(
+                f"member must give True or False for each of the {x.shape[0]} rows of x, got "
+                f"shape {found.shape} of {found.dtype}"
+            )
+        return found
+
+    return _where(_bound(eta), members, reads_w_star=False)
 
 
 def favouring(eta: Any, v: Any) -> Adversary:
@@ -125,7 +137,15 @@ def favouring(eta: Any, v: Any) -> Adversary:
     return _where(_bound(eta), better)
 
 
-def with_adversary(instance: Instance, adversary: Adversary) -> Instance:
+def checked(name: str, adversary: Any) -> Adversary:
+    """Return an adversary; refuse what is none, and say how to make one of it."""
+    if isinstance(adversary, Adversary):
+        return adversary
+    cure = "adversary.constant(0.3), or groups for a function of x"
+    raise ValueError(f"{name} must be an Adversary such as {cure}, got {adversary!r:.40}")
+
+
+def with_adversary(instance: Any, adversary: Any) -> Instance:
     """Return the instance with the adversary's rates; points, w*, gamma and their luck are kept.
 
     Finite instances stay exact. On any other, err and OPT become means over its `grid`: all of a
@@ -136,6 +156,9 @@ def with_adversary(instance: Instance, adversary: Adversary) -> Instance:
     >>> print(f"{with_adversary(halfspace.lever(), constant(0.1)).opt:.2f}")
     0.10
     """
+    if not isinstance(instance, Instance):
+        raise ValueError(f"instance must be an Instance, and comes first, got {instance!r:.40}")
+    adversary = checked("adversary", adversary)
     w_star = instance.w_star
     eta = adversary.eta.astype(w_star.dtype)
     if instance.atoms is not None:

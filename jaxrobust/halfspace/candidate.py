@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxrobust.halfspace.instance import Atoms, Instance, finite
+from jaxrobust.halfspace.given import finite
+from jaxrobust.halfspace.instance import Atoms, Instance
 
 FLOOR = 0.02
 """Least weight of a point."""

@@ -20,7 +20,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxrobust import _check
-from jaxrobust.halfspace.instance import in_ball, predict
+from jaxrobust.halfspace import _guard
+from jaxrobust.halfspace.instance import predict
 from jaxrobust.halfspace.trajectory import Path
 
 CHOICES = ("last", "average", "mean_iterate", "holdout", "holdout_average")
@@ -54,7 +55,8 @@ def select(w: Float[Array, "K d"], x: Any, y: Any) -> tuple[Float[Array, " d"], 
     """
     x = _check.real("x", x, (None, None))
     y = _check.signs("y", y).astype(x.dtype)
-    in_ball("x", x)
+    _check.shaped("y", y, (x.shape[0],))
+    _guard.in_ball("x", x)
     if w.ndim != 2 or w.shape[1] != x.shape[1]:
         raise ValueError(f"w must have shape (K, {x.shape[1]}), a row each, got {w.shape}")
     best = _best(w, x, y)
@@ -78,7 +80,8 @@ def mean_iterate_error(path: Path, error: Callable[[Array], Array]) -> Float[Arr
 def errors(path: Path, error: Callable[[Array], Array], x: Any, y: Any) -> Errors:
     """Return err of every choice for one run.
 
-    `error` is the instance's; (x, y) are held-out noisy examples, from its `hold_out`. The start,
+    `error` is the instance's; (x, y) are held-out noisy examples, from its `hold_out` (x in the
+    unit ball). The start,
     w = 0, takes no part in a hold-out. A run that did not stay finite has NaN throughout.
     """
     x = _check.real("x", x, (None, path.w.shape[1]))
@@ -86,6 +89,7 @@ def errors(path: Path, error: Callable[[Array], Array], x: Any, y: Any) -> Error
     values = _check.concrete(y)
     if values is not None and set(np.unique(values)) <= {0.0, 1.0} and values.any():
         raise ValueError("y must hold -1 and +1, or what `hold_out` gives: map 0/1 by 2*y - 1")
+    _guard.in_ball("x", x)
     later, averages = path.w[1:], path.average[1:]
     found = Errors(
         last=error(path.w[-1]),

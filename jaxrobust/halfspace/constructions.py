@@ -16,7 +16,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxrobust import _check
-from jaxrobust.halfspace.instance import Atoms, Instance, finite, flip_rate
+from jaxrobust.halfspace._guard import flip_rate
+from jaxrobust.halfspace.given import finite
+from jaxrobust.halfspace.instance import Atoms, Instance
 
 
 def long_servedio(g: Any, eta: Any, *, where: str = "all", dtype: Any = None) -> Instance:

@@ -24,8 +24,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxrobust import _check
-from jaxrobust.halfspace.instance import Instance, in_ball
-from jaxrobust.halfspace.trajectory import both_classes
+from jaxrobust.halfspace import _guard
+from jaxrobust.halfspace.instance import Instance, sign
 
 INNER = ("best", "average", "last")
 
@@ -90,8 +90,8 @@ def fit(
     x = _check.real("x", x, (None, None))
     y = _check.signs("y", y).astype(x.dtype)
     _check.shaped("y", y, (x.shape[0],))
-    in_ball("x", x)
-    both_classes("y", y)
+    _guard.in_ball("x", x)
+    _guard.both_classes("y", y)
     lam = _check.between("lam", lam, 0.0, 0.5).astype(x.dtype)
     least = _check.between("least", least, 0.0, 1.0, open_low=True).astype(x.dtype)
     mu = _check.number("mu", mu, dtype=x.dtype)
@@ -128,7 +128,7 @@ def band(
     found again), or is 0 for everything left.
     """
     n, dtype = z.size, z.dtype
-    wrong = left & (jnp.where(z >= 0, 1.0, -1.0).astype(dtype) != y)
+    wrong = left & (sign(z) != y)
     size = jnp.where(left, jnp.abs(z), -1.0)
     order = jnp.argsort(-size)
     size = size[order]
@@ -155,7 +155,7 @@ def prefixes(rules: DecisionList, x: Float[Array, "n d"]) -> Float[Array, "R n"]
     """
     R = rules.used.size
     z = rules.w @ x.T
-    says = jnp.where(z >= 0, 1.0, jnp.where(z < 0, -1.0, jnp.nan)).astype(x.dtype)
+    says = jnp.where(jnp.isnan(z), jnp.nan, sign(z))
     fires = rules.used[:, None] & (jnp.abs(z) >= rules.threshold[:, None])
     first = jnp.where(jnp.any(fires, axis=0), jnp.argmax(fires, axis=0), R)
     k = jnp.arange(R)
@@ -199,7 +199,7 @@ def _minimise(
 
     def look(w: Array) -> tuple[Array, Array]:
         z = x @ w
-        slope = share * 0.5 * ((1 - 2 * lam) * jnp.where(z >= 0, 1.0, -1.0).astype(x.dtype) - y)
+        slope = share * 0.5 * ((1 - 2 * lam) * sign(z) - y)
         loss = slope @ z  # homogeneous of degree 1: the loss is <subgradient, w>
         # w = 0 predicts nothing: it is never the answer.
         return jnp.where(jnp.any(w != 0), loss, jnp.inf), slope @ x

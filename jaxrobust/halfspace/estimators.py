@@ -30,8 +30,9 @@ class HalfspaceClassifier(Halfspace):
 
         eta + (1 - eta) / (gamma sqrt(steps))
 
-    on average over its iterates, on fresh examples with margin gamma whose labels are each wrong
-    with a probability of at most eta. The other rules of `online.RULES` are there to compare.
+    in expectation, as the mean over the iterates of one pass over fresh examples with margin gamma
+    whose labels are each wrong with a probability of at most eta. The other rules of `online.RULES`
+    are there to compare.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ class HalfspaceClassifier(Halfspace):
         Bound on the flip rates, in [0, 1/2). Too large a one weakens the promise to this eta, too
         small a one voids it.
     gamma
-        Margin to hope for after the division by R, > 0. A smaller one needs more steps.
+        Margin to hope for after the division by R, in (0, 1). A smaller one needs more steps.
     step
         mu, or "theory": gamma / ((1 - eta) sqrt(steps)) for the normalized rules,
         1 / ((1 - eta) sqrt(steps)) for leaky, 1 / (gamma sqrt(steps)) for logistic and hinge,
@@ -112,7 +113,7 @@ class HalfspaceClassifier(Halfspace):
         super()._check()
         if self.rule not in tuple(RULES):
             raise ValueError(f"rule must be one of {', '.join(RULES)}, got {self.rule!r}")
-        _check.number("gamma", self.gamma)
+        _check.number("gamma", self.gamma, 1.0)
         _check.count("snapshots", self.snapshots)
         if self.steps is not None:
             _check.count("steps", self.steps)

@@ -24,8 +24,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxrobust import _check
-from jaxrobust.halfspace.instance import in_ball
-from jaxrobust.halfspace.trajectory import Path, both_classes
+from jaxrobust.halfspace import _guard, online, trajectory
+from jaxrobust.halfspace.instance import sign
 
 
 class State(NamedTuple):
@@ -68,7 +68,7 @@ def step(
     n, dtype = y.size, x.dtype
     lam, least, mu = (jnp.asarray(v).astype(dtype) for v in (lam, least, mu))
     z = x @ state.w
-    correct = jnp.where(z >= 0, 1.0, -1.0).astype(dtype) == y
+    correct = sign(z) == y
     size = jnp.abs(z)
     loss = jnp.where(correct, -lam, 1 - lam) * size
     # The smallest count of at least a share `least`; the factor forgives the rounding of least * n.
@@ -105,7 +105,7 @@ def run(
     mu: Any = 0.05,
     slabs: int = 10,
     snapshots: int = 1,
-) -> Path:
+) -> trajectory.Path:
     """Take `steps` steps on one fixed sample and keep snapshots, as the online learners do.
 
     Parameters
@@ -140,35 +140,21 @@ def run(
     x = _check.real("x", x, (None, None))
     y = _check.signs("y", y).astype(x.dtype)
     _check.shaped("y", y, (x.shape[0],))
-    in_ball("x", x)
-    both_classes("y", y)
+    _guard.in_ball("x", x)
+    _guard.both_classes("y", y)
     lam = _check.between("lam", lam, 0.0, 1.0, open_high=True).astype(x.dtype)
     least = _check.between("least", least, 0.0, 1.0, open_low=True).astype(x.dtype)
     mu = _check.number("mu", mu, dtype=x.dtype)
     valid = (lam >= 0) & (lam < 1) & (least > 0) & (least <= 1)
     mu = jnp.where(valid, mu, jnp.nan)
-    steps, snapshots = _check.count("steps", steps), _check.count("snapshots", snapshots)
-    slabs = _check.count("slabs", slabs)
-    if steps % snapshots:
-        raise ValueError(f"snapshots must divide the {steps} steps, got {snapshots}")
-    segment = steps // snapshots
+    segment, slabs = trajectory.segment_of(steps, snapshots), _check.count("slabs", slabs)
 
-    def one(carry: tuple[State, Array], _: None) -> tuple[tuple[State, Array], None]:
-        state, total = carry
-        new = step(state, x, y, lam=lam, least=least, mu=mu, slabs=slabs)[0]
-        return (new, total + state.w), None
+    def one(state: online.State, _: None) -> tuple[online.State, None]:
+        w = step(State(state.w), x, y, lam=lam, least=least, mu=mu, slabs=slabs)[0].w
+        return state._replace(w=w, total=state.total + state.w), None
 
-    def piece(carry: tuple[State, Array], _: None) -> tuple[tuple[State, Array], tuple]:
-        (state, total), _ = jax.lax.scan(one, carry, length=segment)
-        return (state, total), (state.w, total)
+    def piece(state: online.State, _: Array) -> online.State:
+        return jax.lax.scan(one, state, length=segment)[0]
 
-    start = init(key, x.shape[1], x.dtype)
-    zero = jnp.zeros_like(start.w)
-    _, (w, total) = jax.lax.scan(piece, (start, zero), length=snapshots)
-    seen = segment * (1 + jnp.arange(snapshots, dtype=x.dtype))
-    return Path(
-        jnp.concatenate([start.w[None, :], w]),
-        jnp.concatenate([zero[None, :], total / seen[:, None]]),
-        jnp.zeros(snapshots + 1, jnp.int32),
-        jnp.all(jnp.isfinite(w[-1])),
-    )
+    start = online.init(x.shape[1], x.dtype)._replace(w=init(key, x.shape[1], x.dtype).w)
+    return trajectory.in_segments(piece, start, segment, jnp.arange(snapshots))

@@ -19,8 +19,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxrobust import _check
 from jaxrobust.halfspace import constructions, sphere
-from jaxrobust.halfspace.adversary import Adversary
-from jaxrobust.halfspace.instance import Instance, Points, flip_rate, predict
+from jaxrobust.halfspace._guard import flip_rate
+from jaxrobust.halfspace.adversary import checked
+from jaxrobust.halfspace.instance import Instance, Points, predict, sign
 
 SAMPLE = 10_000
 """Size of the fixed samples behind `grid`."""
@@ -28,10 +29,11 @@ _FIXED = 1_299_709  # their key, unlikely to be a user's own
 
 
 def gaussian_margin(
-    d: int, gamma: Any, adversary: Adversary, *, w_star: Any = None, dtype: Any = None
+    d: int, gamma: Any, adversary: Any, *, w_star: Any = None, dtype: Any = None
 ) -> Instance:
     """Return x = g / |g|, g Gaussian in R^d, given |w*.x| >= gamma; d >= 2, 0 < gamma < 1.
 
+    `adversary` is one of `adversary`, say `adversary.constant(0.3)`.
     w* is e_1 by default, else w_star (d,) over its length. t = |w*.x| is drawn from its exact law
     (`sphere.coordinate_beyond`), the rest of x uniformly.
 
@@ -52,6 +54,7 @@ def gaussian_margin(
     dtype = dtype or jnp.result_type(float)
     d, gamma = _check.count("d", d, 2), _check.number("gamma", gamma, 1.0, dtype)
     w_star, turn = _axis(w_star, d, dtype)
+    adversary = checked("adversary", adversary)
     eta = adversary.eta.astype(dtype)
 
     def points(key: PRNGKeyArray, n: int) -> Points:
@@ -210,7 +213,7 @@ def _axis(w_star: Any, d: int, dtype: Any) -> tuple[Float[Array, " d"], Callable
         raise ValueError("w_star must not be 0: it is a direction")
     w = w / jnp.sqrt(w @ w)
     # Householder's reflection takes e_1 to -s w*, without cancellation for s = sign w*_1.
-    s = jnp.where(w[0] >= 0, 1.0, -1.0).astype(dtype)
+    s = sign(w[0])
     v = w + s * first
     return w, lambda x: s * (jnp.outer(x @ v, 2 * v / (v @ v)) - x)
 

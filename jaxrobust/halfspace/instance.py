@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
-
-from jaxrobust import _check
 
 
 class Points(NamedTuple):
@@ -114,137 +111,11 @@ def noisy(key: PRNGKeyArray, points: Points) -> Float[Array, " n"]:
     return jnp.where(u < points.rate, -points.clean, points.clean)
 
 
+def sign(z: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Return sign z as -1 or +1; +1 where z = 0, the convention of this package."""
+    return jnp.where(z >= 0, 1.0, -1.0).astype(z.dtype)
+
+
 def predict(w: Float[Array, " d"], x: Float[Array, "n d"]) -> Float[Array, " n"]:
     """Return sign(w.x) as -1 or +1; +1 where w.x = 0."""
-    return jnp.where(x @ w >= 0, 1.0, -1.0).astype(x.dtype)
-
-
-def finite(atoms: Atoms, w_star: Any, gamma: Any, eta: Any) -> Instance:
-    """Make an instance of finitely many points, in which (x, y) and (-x, -y) are equally likely.
-
-    error(w) sums over the points; where w.x = 0 one of x and -x is right and the other wrong.
-
-    >>> import jax
-    >>> from jaxrobust import halfspace
-    >>> it = halfspace.basis(4, 0.2)
-    >>> print(f"{it.error(it.w_star):.3f} {it.error(-it.w_star):.3f}")
-    0.200 0.800
-    """
-    x = _check.real("x", atoms[0], (None, None))
-    dtype, (m, d) = x.dtype, x.shape
-    clean = _check.signs("clean", atoms[1]).astype(dtype)
-    rate = _check.between("rate", atoms[2], 0.0, 0.5, open_high=True).astype(dtype)
-    weight = _check.between("weight", atoms[3], 0.0, 1.0 + 1e-5).astype(dtype)
-    w_star = _check.real("w_star", w_star, (d,)).astype(dtype)
-    for name, column in (("clean", clean), ("rate", rate), ("weight", weight)):
-        _check.shaped(name, column, (m,))
-    gamma, eta = _check.number("gamma", gamma, 1 + 1e-5, dtype), flip_rate("eta", eta, dtype)
-    _consistent(Atoms(x, clean, rate, weight), w_star, gamma, eta)
-    atoms = Atoms(x, clean, rate, weight)
-    cumulative = jnp.cumsum(weight)
-
-    def places(key: PRNGKeyArray, n: int) -> tuple[Array, Array]:
-        which, mirror = jax.random.split(key)
-        u = jax.random.uniform(which, (n,), dtype) * cumulative[-1]
-        i = jnp.minimum(jnp.searchsorted(cumulative, u, side="right"), weight.size - 1)
-        return i, jax.random.rademacher(mirror, (n,), dtype)
-
-    def points(key: PRNGKeyArray, n: int) -> Points:
-        i, sign = places(key, n)
-        return Points(sign[:, None] * x[i], sign * clean[i], rate[i])
-
-    def counted(key: PRNGKeyArray, n: int) -> tuple[Array, Array]:
-        first, second = jax.random.split(key)
-        i, sign = places(first, n)
-        y = noisy(second, Points(x[i], sign * clean[i], rate[i]))
-        rows = jnp.where(sign > 0, i, i + clean.size)  # each point, then each mirror image
-        sums = jnp.zeros(2 * clean.size, dtype).at[rows].add(y)
-        return jnp.concatenate([x, -x]), sums * (2 * clean.size / n)
-
-    def error(w: Array) -> Array:
-        z = (x @ w) * clean
-        wrong = jnp.where(z > 0, 0.0, jnp.where(z < 0, 1.0, 0.5)).astype(dtype)
-        wrong = jnp.where(jnp.isnan(z), jnp.nan, wrong)
-        return weight @ (rate + (1 - 2 * rate) * wrong)
-
-    def grid() -> tuple[Points, Array]:
-        both = [jnp.concatenate(pair) for pair in ((x, -x), (clean, -clean), (rate, rate))]
-        return Points(*both), jnp.concatenate([weight, weight]) / 2
-
-    return Instance(w_star, gamma, eta, weight @ rate, points, error, grid, atoms, counted)
-
-
-def _consistent(atoms: Atoms, w_star: Any, gamma: Any, eta: Any) -> None:
-    """Refuse atoms that contradict each other, w*, gamma or eta, where they can be read."""
-    in_ball("x", atoms.x)
-    found = [_check.concrete(v) for v in (*atoms, w_star, gamma, eta)]
-    if any(v is None for v in found):
-        return
-    x, clean, rate, weight, w_star, gamma, eta = (np.asarray(v, float) for v in found)
-    total, length = weight.sum(), np.linalg.norm(w_star)
-    margins = np.where(weight > 0, clean * (x @ w_star), np.inf)
-    if abs(total - 1) > 1e-4:
-        raise ValueError(f"weight must sum to 1, got {total:.4g}: divide it by that")
-    if rate.max() > eta + 1e-6:
-        raise ValueError(f"rate holds {rate.max():.4g}, above eta = {eta:.4g}, its bound")
-    if abs(length - 1) > 1e-4:
-        raise ValueError(f"w_star must have length 1, got {length:.4g}: divide it by that")
-    if margins.min() < gamma * (1 - 1e-4) - 1e-6:
-        i = int(margins.argmin())
-        raise ValueError(
-            f"gamma = {gamma:.4g} is not a margin: clean * (w_star . x) is {margins[i]:.4g} at "
-            f"point {i}; lower gamma, or make clean = sign(w_star . x)"
-        )
-
-
-def from_data(x: Any, clean: Any, rate: Any) -> Instance:
-    """Make an instance of a data set: points are drawn from it, error(w) is the mean over it.
-
-    x (n, d), clean labels +-1 (n,), rate: one number or (n,), below 1/2. Rows of x longer than 1
-    are refused: divide by the largest norm. There is no w* for real data: `w_star` is zero,
-    `gamma` 0, and `opt` = mean rate is the error of whoever knows the clean labels.
-    """
-    x = _check.real("x", x, (None, None))
-    clean = _check.signs("clean", clean).astype(x.dtype)
-    _check.shaped("clean", clean, (x.shape[0],))
-    rate = _check.between("rate", rate, 0.0, 0.5, open_high=True).astype(x.dtype)
-    rate = jnp.where((rate >= 0) & (rate < 0.5), rate, jnp.nan)
-    rate = jnp.broadcast_to(rate, clean.shape)
-    in_ball("x", x)
-
-    def points(key: PRNGKeyArray, n: int) -> Points:
-        i = jax.random.randint(key, (n,), 0, x.shape[0])
-        return Points(x[i], clean[i], rate[i])
-
-    def error(w: Array) -> Array:
-        wrong = (predict(w, x) != clean).astype(x.dtype)
-        found = jnp.mean(rate + (1 - 2 * rate) * wrong)
-        return jnp.where(jnp.all(jnp.isfinite(w)), found, jnp.nan)
-
-    def grid() -> tuple[Points, Array]:
-        n = clean.size
-        return Points(x, clean, rate), jnp.full(n, 1 / n, x.dtype)
-
-    zero, w_star = jnp.zeros((), x.dtype), jnp.zeros(x.shape[1], x.dtype)
-    return Instance(w_star, zero, jnp.max(rate), jnp.mean(rate), points, error, grid)
-
-
-def in_ball(name: str, x: Array) -> None:
-    """Refuse points outside the unit ball."""
-    values = _check.concrete(x)
-    if values is not None:
-        worst = float(np.max(np.linalg.norm(values, axis=1)))
-        if worst > 1 + 1e-5:
-            raise ValueError(
-                f"{name} has a row of norm {worst:.4g}: points must lie in the unit ball, divide "
-                f"all of {name} by {worst:.4g}"
-            )
-
-
-def flip_rate(name: str, x: Any, dtype: Any = None) -> jax.Array:
-    """Return a flip rate in [0, 1/2); a traced one outside becomes NaN."""
-    array = _check.between(name, x, 0.0, 0.5, open_high=True)
-    array = array if dtype is None else array.astype(dtype)
-    if array.shape:
-        raise ValueError(f"{name} must be one number, got shape {array.shape}: vmap over it")
-    return jnp.where((array >= 0) & (array < 0.5), array, jnp.nan)
+    return sign(x @ w).astype(x.dtype)

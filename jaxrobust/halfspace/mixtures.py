@@ -15,7 +15,8 @@ import numpy as np
 
 from jaxrobust import _check
 from jaxrobust.halfspace.constructions import basis, lever
-from jaxrobust.halfspace.instance import Atoms, Instance, finite
+from jaxrobust.halfspace.given import finite
+from jaxrobust.halfspace.instance import Atoms, Instance
 
 
 def mixture(instances: Sequence[Instance], weights: Any) -> Instance:

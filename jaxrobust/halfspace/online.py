@@ -25,11 +25,31 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxrobust import _check
+from jaxrobust.halfspace.instance import sign
+
 
 class Rule(NamedTuple):
-    """A learner: its slope c(z, y, eta, gamma), and whether w is projected on the unit ball."""
+    """A learner: its slope c(z, y, eta, gamma), and whether w is projected on the unit ball.
+
+    One of your own goes wherever the name of a rule does. Here is the squared hinge loss,
+    max(0, 1 - y z)^2 / 2; no convex surrogate is safe on LEVER:
+
+    >>> import jax
+    >>> import jax.numpy as jnp
+    >>> from jaxrobust import halfspace
+    >>> def slope(z, y, eta, gamma):
+    ...     return -y * jnp.maximum(0.0, 1 - y * z)
+    >>> squared_hinge = halfspace.Rule(slope, projected=False)
+    >>> it = halfspace.lever()
+    >>> options = {"eta": 0.3, "gamma": 0.05, "mu": 0.1, "steps": 10_000}
+    >>> path = halfspace.stream(jax.random.key(0), it.draw, it.d, rule=squared_hinge, **options)
+    >>> print(f"{it.error(path.average[-1]):.2f}, OPT {it.opt:.2f}")
+    0.66, OPT 0.06
+    """
 
     slope: Callable[[Any, Any, Any, Any], Array]
+    """z = w.x, y, eta and gamma are numbers of one dtype, and c is another; JAX traces it."""
     projected: Any
     """True or False, or a traced one."""
 
@@ -53,7 +73,7 @@ class Info(NamedTuple):
 
 
 def _leaning(z: Array, y: Array, eta: Any) -> Array:
-    return 0.5 * ((1 - 2 * eta) * jnp.where(z >= 0, 1.0, -1.0).astype(z.dtype) - y)
+    return 0.5 * ((1 - 2 * eta) * sign(z) - y)
 
 
 def _normalized(z: Array, y: Array, eta: Any, gamma: Any) -> Array:
@@ -90,21 +110,44 @@ RULES = {
 }
 
 
-def rule_named(rule: str | Rule) -> Rule:
-    """Return a rule by its name, or as it came."""
+def rule_named(rule: Any) -> Rule:
+    """Return a rule by its name, or a `Rule` as it came."""
     if isinstance(rule, Rule):
         return rule
-    if rule not in RULES:
-        raise ValueError(f"rule must be one of {', '.join(RULES)}, or a Rule, got {rule!r}")
+    if not isinstance(rule, str) or rule not in RULES:
+        raise ValueError(f"rule must be one of {', '.join(RULES)}, or a Rule, got {rule!r:.40}")
     return RULES[rule]
+
+
+def tried(rule: Any, dtype: Any) -> Rule:
+    """Return a rule by its name, or a `Rule` whose slope makes one number of four; it is traced."""
+    rule = rule_named(rule)
+    wanted = "rule.slope must be a function of the numbers z, y, eta, gamma that JAX can trace"
+    z = jax.ShapeDtypeStruct((), dtype)
+    try:
+        c = jax.eval_shape(rule.slope, z, z, z, z)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{wanted}: {next(iter(str(error).splitlines()), '')}") from None
+    if not isinstance(c, jax.ShapeDtypeStruct) or c.shape:
+        raise ValueError(f"{wanted} and give one number, got {getattr(c, 'shape', c)!r:.40}")
+    if c.dtype != z.dtype and not c.weak_type:
+        raise ValueError(f"rule.slope must give c in the dtype of z, {z.dtype}, got {c.dtype}")
+    return rule
 
 
 def chosen(rules: Any, index: Any) -> Rule:
     """Return the rule at a traced position of a list, so that learners can be an axis of a sweep.
 
-    All slopes are computed and one is kept: they are scalars, and a step costs O(d).
+    All slopes are computed and one is kept: they are scalars, and a step costs O(d). A traced
+    position past the end acts as the last one.
     """
+    if isinstance(rules, str | Rule):
+        raise ValueError(f"rules must be a list, got {rules!r:.40} alone: put it in brackets")
     given = [rule_named(r) for r in rules]
+    if not given:
+        raise ValueError("rules must name at least one rule, got none")
+    if _check.concrete(index) is not None:
+        _check.count("index", index, 0, len(given) - 1)
 
     def slope(z: Array, y: Array, eta: Any, gamma: Any) -> Array:
         return jnp.stack([r.slope(z, y, eta, gamma) for r in given])[index]
@@ -123,7 +166,7 @@ def step(
     x: Float[Array, " d"],
     y: Float[Array, ""],
     *,
-    rule: str | Rule = "normalized",
+    rule: Any = "normalized",
     eta: Any,
     gamma: Any,
     mu: Any,
@@ -159,4 +202,4 @@ def advance(
 
 def wrong(z: Array, y: Array) -> Array:
     """Return whether sign z is not y, sign 0 = +1."""
-    return jnp.where(z >= 0, 1.0, -1.0).astype(y.dtype) != y
+    return sign(z).astype(y.dtype) != y

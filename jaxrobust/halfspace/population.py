@@ -23,7 +23,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
-from scipy.optimize import linprog, lsq_linear
 
 from jaxrobust import _check
 from jaxrobust.halfspace.instance import Instance
@@ -144,6 +143,8 @@ def _hinge(v: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, float, float, bool
     the equation costs |r||w|. If points with v_j.w = 1 and 0 < alpha_j < q_j span what all points
     span, then 0 is inside the subdifferential, and w is the only minimiser there.
     """
+    from scipy.optimize import linprog  # imported late: it takes a second
+
     n, d = v.shape
     cost = np.concatenate([np.zeros(2 * d), q])
     found = linprog(
@@ -183,6 +184,8 @@ def _leaky(
     F >= -|s|. The minimiser is w = -s / |s|, and the only one; where s = 0 it is w = 0, perhaps
     among others (if all rates are lam, F = 0 at every w that makes no mistake).
     """
+    from scipy.optimize import lsq_linear  # imported late: it takes a second
+
     linear, width = -(p * (0.5 - rate)) @ u, (0.5 - lam) * p
     if lam == 0.5:
         s = linear

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
-from scipy.optimize import linprog
 
 from jaxrobust import _check
 
@@ -41,6 +40,8 @@ def separate(x: Any, y: Any) -> Separation:
     >>> separate([[1.0, 0.0], [1.0, 0.0]], [1, -1]).feasible
     False
     """
+    from scipy.optimize import linprog  # imported late: it takes a second
+
     x = _check.real("x", x, (None, None))
     y = _check.signs("y", y)
     _check.shaped("y", y, (x.shape[0],))

@@ -1,7 +1,7 @@
 """Search for an instance that a given learner gets wrong: points, weights and flip rates.
 
 An adversary may put finitely many points anywhere in the unit disc at margin gamma, weigh them, and
-flip each with its own rate <= eta. `search` looks for the choice that maximises
+flip each with its own rate <= eta. `run` looks for the choice that maximises
 
     harm(key, instance),    for example  err(what the learner returns) - eta,
 
@@ -27,6 +27,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxrobust import _check
+from jaxrobust.halfspace._guard import flip_rate
 from jaxrobust.halfspace.candidate import FLOOR, Candidate, instance_of, packed, unpacked
 from jaxrobust.halfspace.instance import Atoms, Instance
 
@@ -118,7 +119,7 @@ def step(
     return jax.tree.map(lambda new, old: jnp.where(breed, new, old), bred, ranked), info
 
 
-def search(
+def run(
     key: PRNGKeyArray,
     harm: Harm,
     *,
@@ -166,7 +167,7 @@ def search(
     >>> import jax
     >>> def harm(key, it):  # wants OPT near .12
     ...     return -abs(it.opt - 0.12)
-    >>> found = search(jax.random.key(0), harm, eta=0.3, gamma=0.1, population=16, generations=10)
+    >>> found = run(jax.random.key(0), harm, eta=0.3, gamma=0.1, population=16, generations=10)
     >>> print(f"{found.harm:.2f} {found.atoms.weight @ found.atoms.rate:.2f}")
     -0.00 0.12
     """
@@ -177,8 +178,7 @@ def search(
         _check.count("replicates", replicates, 2),
     )
     dtype = dtype or jnp.result_type(float)
-    eta = _check.between("eta", eta, 0.0, 0.5, open_high=True).astype(dtype)
-    eta = jnp.where((eta >= 0) & (eta < 0.5), eta, jnp.nan)
+    eta = flip_rate("eta", eta, dtype)
     gamma = _check.number("gamma", gamma, 1.0, dtype)
     floor = _check.between("floor", floor, 0.0, 1 / points, open_high=True).astype(dtype)
     options = {"eta": eta, "gamma": gamma, "floor": floor}

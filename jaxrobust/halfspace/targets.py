@@ -1,4 +1,4 @@
-"""Learners to point `search` at: what an instance does to them, as a number.
+"""Learners to point `search.run` at: what an instance does to them, as a number.
 
 A learner is any function (key, instance) -> its weights w (d,), or its error. Here are the rules of
 `online`, run on examples with any choice of iterate, and the same rules without sampling, moved by
@@ -18,13 +18,13 @@ from jaxrobust import _check
 from jaxrobust.halfspace import online, theory
 from jaxrobust.halfspace.choice import CHOICES, errors
 from jaxrobust.halfspace.instance import Instance
-from jaxrobust.halfspace.trajectory import stream
+from jaxrobust.halfspace.trajectory import segment_of, stream
 
 Learner = Callable[[PRNGKeyArray, Instance], Any]
 
 
 def harm_of(
-    learner: Learner, above: str = "eta", *, slack: float = 0.0
+    learner: Any, above: str = "eta", *, slack: float = 0.0
 ) -> Callable[[PRNGKeyArray, Instance], Array]:
     """Return harm(key, instance) = err - level; `above` names it: eta, opt, middle, or zero.
 
@@ -43,6 +43,11 @@ def harm_of(
     >>> print(f"{harm_of(lambda key, it: -it.w_star)(jax.random.key(0), it):.2f}")
     0.64
     """
+    if not callable(learner):
+        raise ValueError(
+            f"learner must be a function (key, instance) -> w or err, got {learner!r:.40}: "
+            "online_learner or drift_learner makes one of a rule"
+        )
     if above not in ("eta", "opt", "middle", "zero"):
         raise ValueError(f'above must be "eta", "opt", "middle" or "zero", got {above!r}')
     _check.between("slack", slack, 0.0, 1.0)
@@ -69,7 +74,7 @@ def _error(it: Instance, w: Array, slack: float) -> Array:
 
 
 def online_learner(
-    rule: str | online.Rule = "normalized",
+    rule: Any = "normalized",
     choice: Any = "holdout",
     *,
     among: Sequence[str] = CHOICES,
@@ -86,6 +91,7 @@ def online_learner(
     wants, and for them alone.
     """
     rule = online.rule_named(rule)
+    segment_of(steps, snapshots)  # refused here, not in the middle of a search
     steps, held = _check.count("steps", steps), _check.count("held", held)
     snapshots = _check.count("snapshots", snapshots)
     names = (choice,) if isinstance(choice, str) else tuple(among)
@@ -109,15 +115,26 @@ def online_learner(
 
 
 def drift_learner(
-    rule: str | online.Rule = "leaky", choice: str = "average", *, steps: Any = 2000, mu: Any
+    rule: Any = "leaky", choice: str = "average", *, steps: Any = 2000, mu: Any
 ) -> Learner:
     """Return the learner that follows a rule's expected step on a finite instance; it gives w.
 
     w <- proj(w - mu sum_i p_i E_y[c(w.x_i, y)] x_i) from w = 0: (projected, sub)gradient descent
     on the expected loss where the rule has one. `choice` is "last" or "average". It draws nothing.
+
+    A rule of one's own, which learns from near points only, is right on LEVER: err - eta < 0.
+
+    >>> import jax
+    >>> import jax.numpy as jnp
+    >>> from jaxrobust import halfspace
+    >>> def slope(z, y, eta, gamma):
+    ...     return jnp.where(jnp.abs(z) < gamma, -y, 0.0)
+    >>> harm = harm_of(drift_learner(halfspace.Rule(slope, projected=True), "last", mu=0.1))
+    >>> print(f"{harm(jax.random.key(0), halfspace.lever()):.2f}")
+    -0.24
     """
     rule = online.rule_named(rule)
-    steps = _check.count("steps", steps)
+    steps, mu = _check.count("steps", steps), _check.number("mu", mu)
     if choice not in ("last", "average"):
         raise ValueError(f'choice must be "last" or "average", got {choice!r}')
 
@@ -125,7 +142,8 @@ def drift_learner(
         if it.atoms is None:
             raise ValueError("instance must be a finite one (with atoms) to have an expected step")
         x, clean, rate, weight = it.atoms
-        size = jnp.asarray(mu).astype(x.dtype)
+        online.tried(rule, x.dtype)
+        size = mu.astype(x.dtype)
 
         def one(state: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
             w, total = state

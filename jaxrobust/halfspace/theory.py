@@ -28,7 +28,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxrobust import _check
-from jaxrobust.halfspace import online
+from jaxrobust.halfspace import _guard, online
+from jaxrobust.halfspace.instance import sign
 
 FORMS = {"sum": "normalized", "max": "normalized_max", "none": "leaky"}
 """Denominators |w.x| + gamma, max(|w.x|, gamma) and 1, and the rules of `online` that have them."""
@@ -59,10 +60,11 @@ def advantage(
     if form not in FORMS:
         raise ValueError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
     rate = _check.rate("rate", rate).astype(x.dtype)
-    eta, gamma = _eta(eta).astype(x.dtype), _check.number("gamma", gamma, dtype=x.dtype)
+    eta = _guard.flip_rates("eta", eta, x.dtype)
+    gamma = _check.number("gamma", gamma, dtype=x.dtype)
     slope = online.RULES[FORMS[form]].slope
     z, z_star = x @ w, x @ w_star
-    clean = _sign(z_star)
+    clean = sign(z_star)
     mean = (1 - rate) * slope(z, clean, eta, gamma) + rate * slope(z, -clean, eta, gamma)
     return mean * (z - z_star)
 
@@ -75,8 +77,9 @@ def excess(
     eta: Any,
 ) -> Float[Array, ""]:
     """Return err(w, x) - eta, where err(w, x) = rate if sign(w.x) = sign(w*.x), else 1 - rate."""
-    rate, eta = _check.rate("rate", rate).astype(x.dtype), _eta(eta).astype(x.dtype)
-    return jnp.where(_sign(x @ w) == _sign(x @ w_star), rate, 1 - rate) - eta
+    rate = _check.rate("rate", rate).astype(x.dtype)
+    eta = _guard.flip_rates("eta", eta, x.dtype)
+    return jnp.where(sign(x @ w) == sign(x @ w_star), rate, 1 - rate) - eta
 
 
 def least_slack(ratio: Any, form: str = "sum") -> tuple[Float[Array, "..."], Float[Array, "..."]]:
@@ -154,16 +157,6 @@ def holdout_penalty(n: Any, K: Any, delta: Any) -> Float[Array, "..."]:
     return 2 * jnp.sqrt(jnp.log(2 * K / delta) / (2 * n))
 
 
-def _sign(z: Array) -> Array:
-    return jnp.where(z >= 0, 1.0, -1.0).astype(z.dtype)
-
-
-def _eta(eta: Any) -> Array:
-    """Return eta in [0, 1/2); NaN where a traced one lies outside."""
-    array = _check.between("eta", eta, 0.0, 0.5, open_high=True)
-    return jnp.where((array >= 0) & (array < 0.5), array, jnp.nan)
-
-
 def _together(**given: Any) -> list[Array]:
     """Return checked numbers in one dtype: that of the floating arrays among them."""
     kinds = [jnp.asarray(v).dtype for v in given.values() if hasattr(v, "dtype")]
@@ -171,7 +164,9 @@ def _together(**given: Any) -> list[Array]:
     dtype = max(kinds, key=lambda kind: kind.itemsize) if kinds else jnp.result_type(float)
     high = {"eps": 1.0, "delta": 1.0}
     found = [
-        _eta(v) if name == "eta" else _check.numbers(name, v, high.get(name, jnp.inf))
+        _guard.flip_rates("eta", v)
+        if name == "eta"
+        else _check.numbers(name, v, high.get(name, jnp.inf))
         for name, v in given.items()
     ]
     return [v.astype(dtype) for v in found]

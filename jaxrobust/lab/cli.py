@@ -7,14 +7,13 @@ import dataclasses
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 
-from jaxrobust.lab import report
+from jaxrobust.lab import report, usage
 from jaxrobust.lab.store import StoreError
-from jaxrobust.lab.study import PRESETS, Bench, MissingInput, Result, Study, conduct
+from jaxrobust.lab.study import Bench, MissingInput, Result, Study, conduct
 
 
 def main(studies: Study | Sequence[Study], arguments: Sequence[str] | None = None) -> int:
@@ -24,26 +23,33 @@ def main(studies: Study | Sequence[Study], arguments: Sequence[str] | None = Non
     was wrong. A study that raises `MissingInput` is skipped, and its files in the gallery stay as
     they are: that alone does not change the status, unless no study is left (1). Switches float64
     on. With one study, the fields of its Config are flags too.
+
+    Without --out, a run with another preset, key or number than the gallery's is drawn in the
+    folder of drafts, lest it takes the place of a picture that was run in full.
     """
     one = isinstance(studies, Study)
     known = {studies.name: studies} if one else {s.name: s for s in studies}
-    parser = _parser(known, one)
+    parser = usage.parser(known, one)
     options, rest = parser.parse_known_args(arguments)
     names = list(known) if one or not options.names else options.names
-    if not one and names == ["list"]:
-        for study in known.values():
-            print(f"{study.name:<24}{study.title}")
-        return 0
+    listing = not one and names[:1] == ["list"]
+    names = names[1:] if listing else names
     unknown = [n for n in names if n not in known]
     if rest and (len(names) > 1 or unknown):
         parser.error(f"{rest[0]}: unknown, or a flag of one study: name that study alone")
     if unknown:
         parser.error(f"no study {unknown[0]!r}: choose from {', '.join(known)}, or list")
     if options.help:
+        if len(names) == 1:
+            parser = usage.of_study(known[names[0]], options.preset, one)
         parser.print_help()
-        if len(names) > 1:
-            return 0
-        rest = ["--help"]
+        return 0
+    if listing:
+        for name in names or known:
+            print(f"{name:<24}{known[name].title}")
+            if names:
+                print(usage.claims(known[name], options.out or report.GALLERY))
+        return 0
     # Before anything is traced: theory is checked in float64, and never in TF32.
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_default_matmul_precision", "float32")
@@ -72,27 +78,12 @@ def main(studies: Study | Sequence[Study], arguments: Sequence[str] | None = Non
     if failed:
         small = "; smoke is too small to judge by" if options.preset == "smoke" else ""
         print(f"exit status 1 because of {', '.join(failed)}, see above{small}")
+    drafts = {report.label(r) for r in results if report.is_draft(r)}
+    if drafts and options.out is None:
+        why = "; ".join(sorted(drafts))
+        cure = f"--out {report.GALLERY} would replace its pictures"
+        print(f"drawn in {report.DRAFTS} (preset {why}), the gallery is as it was: {cure}")
     return 1 if failed else 0
-
-
-def _parser(known: dict[str, Study], one: bool) -> argparse.ArgumentParser:
-    only = next(iter(known.values())) if one else None
-    parser = argparse.ArgumentParser(
-        prog=f"python {Path(sys.argv[0]).name}" if one else "python -m experiments",
-        description=only.title if only else "Run studies: figures, verdicts, gallery.",
-        add_help=False,
-        allow_abbrev=False,
-    )
-    if not one:
-        parser.add_argument("names", nargs="*", help="studies (all of them by default), or: list")
-    parser.add_argument("--preset", choices=PRESETS, default="laptop", help="default: laptop")
-    parser.add_argument("--seeds", type=int, help="replicates; default: the preset's")
-    parser.add_argument("--key", type=int, default=2026, help="root of all randomness")
-    parser.add_argument("--out", type=Path, default=Path("figures"), help="default: figures")
-    parser.add_argument("--store", type=Path, help="folder that makes the run resumable")
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
-    parser.add_argument("-h", "--help", action="store_true", help="this, and a study's own flags")
-    return parser
 
 
 def _config(study: Study, options: argparse.Namespace, rest: list[str]) -> Any:
@@ -118,7 +109,7 @@ def _one(study: Study, config: Any, bench: Bench, options: argparse.Namespace) -
     except MissingInput as reason:
         print(f"{study.name}: skipped, {reason}")
         return None
-    files = report.write(result, options.out)
+    files = report.write(result, options.out or report.place(result))
     seconds = time.perf_counter() - begun
     print(f"{study.name}: {files[0]}, {files[1].name} ({seconds:.0f} s)", file=sys.stderr)
     return result

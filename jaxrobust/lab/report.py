@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from jaxrobust.lab.study import Result
+
+KEY = 2026
+"""Root of all randomness, unless another one is asked for."""
+GALLERY = Path("figures")
+DRAFTS = GALLERY / "drafts"
+"""Of runs other than the gallery's: those of another preset, key or number than in laptop."""
 
 _HEAD = """# Gallery
 
@@ -19,6 +28,45 @@ must come out refuted. Predicted and measured are those of the cell nearest to r
 that allows a tolerance says so. Intervals are corrected for the number of cells within a claim, not
 across claims.
 """
+
+
+def changes(result: Result) -> dict[str, Any]:
+    """Return what differs from the preset that was run: numbers of the study, and the key."""
+    preset = result.study.presets.get(result.provenance["preset"])
+    if preset is None:  # called without one
+        return {}
+    before, after = (dataclasses.asdict(config) for config in (preset, result.config))
+    found = {name: value for name, value in after.items() if value != before.get(name)}
+    words = result.provenance["key"]
+    if words != jax.random.key_data(jax.random.key(KEY)).ravel().tolist():
+        found["key"] = sum(word << 32 * i for i, word in enumerate(reversed(words)))
+    return found
+
+
+def label(result: Result) -> str:
+    """Name a run by its preset and what was changed: "laptop, seeds=8"."""
+    return _label(result.provenance["preset"], changes(result))
+
+
+def _label(preset: str, changed: dict[str, Any]) -> str:
+    return ", ".join([preset or "none", *(f"{name}={said(v)}" for name, v in changed.items())])
+
+
+def is_draft(result: Result) -> bool:
+    """Return whether a run is another than the gallery's."""
+    return label(result) != "laptop"
+
+
+def place(result: Result) -> Path:
+    """Return the folder that a run is drawn in where none is named."""
+    return DRAFTS if is_draft(result) else GALLERY
+
+
+def said(value: Any) -> str:
+    """Write a value as the command line takes it."""
+    if isinstance(value, list | tuple):
+        return " ".join(map(said, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def write(result: Result, out: Path) -> list[Path]:
@@ -37,6 +85,8 @@ def write(result: Result, out: Path) -> list[Path]:
         "uncertified": result.uncertified,
         "provenance": result.provenance,
     }
+    if changed := changes(result):
+        record["changed"] = changed
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     files = {out / f"{name}.png": result.picture, out / f"{name}.json": text.encode()}
     for path, content in files.items():
@@ -50,10 +100,13 @@ def gallery(out: Path) -> str:
     parts = [_HEAD]
     for path in sorted(out.glob("*.json")):
         record = json.loads(path.read_text())
+        if "claims" not in record:  # a benchmark's numbers
+            continue
         seeds, preset = (record["provenance"][k] for k in ("seeds", "preset"))
         parts.append(
             f"\n## {record['title']}\n\n`{record['name']}` · {seeds} seeds · preset "
-            f"{preset or 'none'}\n\n![{record['name']}]({record['name']}.png)\n\n"
+            f"{_label(preset, record.get('changed', {}))}\n\n"
+            f"![{record['name']}]({record['name']}.png)\n\n"
             f"{record['caption']}\n\n"
             "| claim | kind | predicted | measured | n | verdict | control | its verdict |\n"
             "|---|---|---|---|---|---|---|---|\n"

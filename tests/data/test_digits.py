@@ -24,7 +24,8 @@ def test_two_digits_with_their_pictures():
     [
         ((4, 4), "two different digits, got 4 twice"),
         ((4, 10), "pair must be a whole number in 0..9, got 10"),
-        ((4,), "pair must be two digits, got 1"),
+        ((4,), r"pair must be two digits, such as \(4, 9\), got \(4,\)"),
+        (3, r"pair must be two digits, such as \(4, 9\), got 3"),
         ((4, 2.5), "pair must be a whole number"),
     ],
 )

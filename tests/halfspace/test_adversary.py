@@ -156,7 +156,7 @@ def test_traced_numbers():
         (lambda: adversary.favouring(0.1, [1.0]).rate(jnp.asarray(X), E1), "v must have shape"),
         (
             lambda: adversary.groups(0.1, lambda x: x > 0).rate(jnp.asarray(X), E1),
-            "the adversary's rates must have shape",
+            r"member must give True or False for each of the \d+ rows of x, got shape",
         ),
         (
             lambda: Adversary(jnp.asarray(0.1), lambda x, w: 0.2 * jnp.ones(len(x))).rate(

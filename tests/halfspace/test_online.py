@@ -1,12 +1,11 @@
 import functools
-import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrobust.halfspace import choice, constructions, online, trajectory
+from jaxrobust.halfspace import constructions, online, trajectory
 from jaxrobust.halfspace.online import RULES
 
 KEY = jax.random.key(3)
@@ -219,54 +218,6 @@ def test_chosen_is_each_rule_alone():
         np.testing.assert_array_equal(paths.mistakes[i], alone.mistakes)
 
 
-def test_errors_are_what_their_names_say():
-    it = constructions.lever(GAMMA, ETA)
-    x = it.draw(KEY, 300)[0]
-    rng = np.random.default_rng(7)
-    y = rng.choice([1.0, 1.0, 1.0, -1.0], 300)  # the start, all +1, would win if it took part
-    w, average = rng.normal(size=(2, 5, 2))
-    w[0] = average[0] = 0.0
-    path = trajectory.Path(
-        *map(jnp.asarray, (w, average)), jnp.zeros(5, jnp.int32), jnp.array(True)
-    )
-    found = jax.jit(lambda path, x, y: choice.errors(path, it.error, x, y))(path, x, y)
-
-    def err(v):  # over the six points +-x of LEVER
-        a = it.atoms
-        wrong = [np.mean([(s * p @ v >= 0) != (s * c > 0) for s in (1, -1)])
-                 for p, c in zip(np.asarray(a.x), np.asarray(a.clean), strict=True)]  # fmt: skip
-        return float(np.sum(a.weight * (a.rate + (1 - 2 * a.rate) * np.array(wrong))))
-
-    def pocket(v):
-        seen = [np.mean(np.where(np.asarray(x) @ u >= 0, 1, -1) != np.asarray(y)) for u in v]
-        return err(v[int(np.argmin(seen))])
-
-    along = [err(v) for v in w]
-    assert len({round(e, 9) for e in along}) > 2
-    expected = {
-        "last": along[-1],
-        "average": err(average[-1]),
-        "mean_iterate": np.trapezoid(along) / 4,
-        "holdout": pocket(w[1:]),
-        "holdout_average": pocket(average[1:]),
-    }
-    assert tuple(expected) == choice.CHOICES == found._fields
-    for name, value in expected.items():
-        np.testing.assert_allclose(getattr(found, name), value, atol=1e-12, err_msg=name)
-
-
-def test_select_takes_the_fewest_mistakes_and_the_first_of_equals():
-    x, y = examples(8, 50, 2)
-    w = np.array([[1.0, 0.0], [0.0, 1.0], [-0.3, 0.2], [0.0, 2.0], [0.5, 0.0]])
-    for flip in (1, -1):
-        best, place = choice.select(jnp.asarray(flip * w), x, y)
-        seen = [np.mean(np.where(x @ v >= 0, 1, -1) != y) for v in flip * w]
-        assert seen[1] == seen[3]
-        assert seen[0] == seen[4]
-        assert place == int(np.argmin(seen)) <= 2
-        np.testing.assert_array_equal(best, flip * w[int(place)])
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -292,17 +243,3 @@ def test_wrong_input_gets_one_line(change, words):
     with pytest.raises(ValueError, match=words) as error:
         trajectory.over(**{**good, **change})
     assert "\n" not in str(error.value)
-
-
-def test_hold_out_and_stream_refuse_wrong_input():
-    w, x = jnp.eye(2), np.eye(2)
-    for given, words in [
-        ((w, x, [0, 1]), "y must hold -1"),
-        ((w, 2 * x, [1, -1]), "unit ball"),
-        ((w, x * np.nan, [1, -1]), "non-finite"),
-    ]:
-        with pytest.raises(ValueError, match=re.escape(words)):
-            choice.select(*given)
-    it = constructions.lever()
-    with pytest.raises(ValueError, match="snapshots must divide the 10 steps, got 4"):
-        trajectory.stream(KEY, it.draw, 2, eta=0.1, gamma=0.1, mu=0.1, steps=10, snapshots=4)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrobust.halfspace import constructions, program
+from jaxrobust.halfspace import constructions
 from jaxrobust.halfspace.erm import erm_2d
 from jaxrobust.halfspace.program import separate
 
@@ -131,7 +131,7 @@ def test_separate_returns_the_least_l1_norm_and_knows_the_edge_cases():
 
 def test_separate_checks_what_the_solver_says(monkeypatch):
     wrong = types.SimpleNamespace(x=np.array([1.0, 0.0, 0.0, 0.0]))
-    monkeypatch.setattr(program, "linprog", lambda *args, **options: wrong)
+    monkeypatch.setattr("scipy.optimize.linprog", lambda *args, **options: wrong)
     assert separate([[1.0, 0.0], [0.5, 1.0]], [1, 1]).feasible
     assert not separate([[1.0, 0.0], [0.5, 1.0]], [1, -1]).feasible
 

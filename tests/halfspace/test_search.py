@@ -72,7 +72,7 @@ def run():
             undefined = jnp.where(where < 0.8, jnp.nan, jnp.inf)
             return jnp.where(where > hole, undefined, value)
 
-        found = search.search(key, harm, **SMALL)
+        found = search.run(key, harm, **SMALL)
         return found, _miss(candidate.instance_of(found.candidate, ETA, GAMMA))
 
     return jax.jit(jax.vmap(one, in_axes=(0, None, None, None)))
@@ -161,7 +161,7 @@ def test_plain_leaky_relu_is_broken_and_the_oracle_agrees():
     learner = targets.drift_learner("leaky", "average", steps=1000, mu=0.3)
     harm = targets.harm_of(learner, slack=0.02)
     small = {"population": 32, "generations": 30, "replicates": 2, "dtype": jnp.float32}
-    one = jax.vmap(lambda key: search.search(key, harm, eta=ETA, gamma=GAMMA, **small))
+    one = jax.vmap(lambda key: search.run(key, harm, eta=ETA, gamma=GAMMA, **small))
     found = jax.jit(one)(KEYS[:8])
     assert np.median(found.harm) > 0.2
     broken = np.flatnonzero(found.harm > 0.2)
@@ -185,4 +185,4 @@ def test_plain_leaky_relu_is_broken_and_the_oracle_agrees():
 )
 def test_bad_arguments_are_named(argument, value, words):
     with pytest.raises(ValueError, match=words):
-        search.search(KEY, lambda key, it: 0.0, **{"eta": ETA, "gamma": GAMMA, argument: value})
+        search.run(KEY, lambda key, it: 0.0, **{"eta": ETA, "gamma": GAMMA, argument: value})

@@ -76,11 +76,11 @@ def test_harm_of_weights():
 
 def test_bad_targets_are_named():
     with pytest.raises(ValueError, match="choice must be one of"):
-        targets.online_learner("leaky", "first", steps=10, mu=0.1)
+        targets.online_learner("leaky", "first", steps=20, mu=0.1)
     with pytest.raises(ValueError, match="choice must be one of"):
-        targets.online_learner("leaky", 0, among=(), steps=10, mu=0.1)
+        targets.online_learner("leaky", 0, among=(), steps=20, mu=0.1)
     with pytest.raises(ValueError, match="mu must be given"):
-        targets.online_learner("leaky", steps=10)
+        targets.online_learner("leaky", steps=20)
     with pytest.raises(ValueError, match='choice must be "last" or "average"'):
         targets.drift_learner("leaky", "holdout", mu=0.1)
     drift = targets.drift_learner("leaky", mu=0.1)

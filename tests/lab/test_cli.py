@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 @dataclass(frozen=True)
 class Config:
     shift: float = 0.0
+    """How far it is off."""
     seeds: int = 12
 
 
@@ -94,9 +95,55 @@ def test_store_resumes(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ([], None),
+        (["--quiet", "--preset", "laptop", "--seeds", "12"], None),
+        (["--key", "1"], "laptop, key=1"),
+        (["--seeds", "8", "--shift", "0.01"], "laptop, shift=0.01, seeds=8"),
+        (["--preset", "smoke"], "smoke"),
+    ],
+)
+def test_only_the_gallerys_run_is_drawn_in_the_gallery(
+    arguments, name, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert lab.main(_study(), [*arguments, "--quiet"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    drawn = sorted(str(p.parent) for p in Path("figures").rglob("toy.*"))
+    if name is None:
+        assert drawn == ["figures"] * 2
+        assert "drafts" not in last
+        return
+    assert drawn == ["figures/drafts"] * 2
+    assert f"drawn in figures/drafts (preset {name}), the gallery is as it was: --out" in last
+    # With --out it is drawn where it is told, and says what it is.
+    assert lab.main(_study(), [*arguments, "--quiet", "--out", "figures"]) == 0
+    assert "drafts" not in capsys.readouterr().out
+    assert f"seeds · preset {name}\n" in Path("figures/README.md").read_text()
+
+
+def test_help_of_a_study_is_one_block_with_its_numbers(tmp_path, capsys):
+    for studies, arguments, prog in (
+        (_study(), [], "usage: python "),
+        ([_study("one"), _study("two")], ["two"], "usage: python -m experiments two "),
+    ):
+        assert _go(studies, tmp_path, *arguments, "--help") == 0
+        text = capsys.readouterr().out
+        assert text.count("usage:") == 1
+        assert text.startswith(prog)
+        assert "A toy\n\nIts caption." in text
+        assert text.count("--seeds") == text.count("--shift") == 2  # in the usage, in the list
+        assert "How far it is off. (default: 0)" in text
+    assert _go([_study("one"), _study("two")], tmp_path, "--help") == 0
+    assert "--shift" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["nonsense"], "no study 'nonsense': choose from one, two"),
+        (["list", "nonsense"], "no study 'nonsense'"),
         (["--preset", "huge"], "invalid choice: 'huge'"),
         (["--seeds", "0"], "--seeds must be >= 1"),
         (["--shift", "1"], "--shift: unknown"),
@@ -113,6 +160,19 @@ def test_wrong_calls_get_one_line_and_status_2(arguments, words, tmp_path, capsy
 def test_list_names_every_study(tmp_path, capsys):
     assert _go([_study("one"), _study("two")], tmp_path, "list") == 0
     assert capsys.readouterr().out.split() == ["one", "A", "toy", "two", "A", "toy"]
+
+
+def test_list_of_a_study_says_what_it_claims(tmp_path, capsys):
+    studies = [_study("one"), _study("two")]
+    assert _go(studies, tmp_path, "list", "two") == 0
+    said = capsys.readouterr().out
+    assert "Its caption." in said
+    assert "no " + str(tmp_path / "two.json") in said
+    assert "run it first" in said
+    _go(studies, tmp_path, "two")
+    capsys.readouterr()
+    assert _go(studies, tmp_path, "list", "two") == 0
+    assert "- mean is zero: E x = 0 (expectation; confirmed)" in capsys.readouterr().out
 
 
 def test_a_failed_run_leaves_the_previous_files(tmp_path, capsys):
