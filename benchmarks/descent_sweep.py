@@ -1,14 +1,17 @@
-"""Time a sweep of SOP gradient descent beside NumPy: `python -m benchmarks.descent_sweep`.
+"""Time a sweep of SOP descent beside NumPy and PyTorch: `python -m benchmarks.descent_sweep`.
 
-The same runs (seeds x rates x alphas) of the same data with the same step tau, four ways:
+The same runs (seeds x rates x alphas) of the same data with the same step tau:
 
 - NumPy, a loop over runs, on (theta, u, v): J theta and J'r, 4 N p flops a step;
 - NumPy, a loop over runs, on (nu, u, v) with K = JJ': 2 N^2 flops a step;
 - NumPy, all runs side by side: one matrix product a seed and step;
-- jaxrobust through the public front door: `lab.sweep` of `sop.run`.
+- PyTorch, where it is installed, all runs side by side: `torch.func.vmap` of `grad` of the loss on
+  (theta, u, v), and written by hand on (nu, u, v);
+- jaxrobust through the public front door: `lab.sweep` of `sop.run`;
+- the multiplicative rule, a NumPy loop on nu beside jaxrobust.
 
-Every peer is held to one BLAS thread and to as many as there are cores. The loops time a few runs
-and scale, the others do all of them. Repetitions are interleaved; medians are reported.
+NumPy is held to one BLAS thread and to as many as there are cores. The loops time a few runs and
+PyTorch a few steps, and scale. Repetitions are interleaved; medians are reported.
 """
 
 from __future__ import annotations
@@ -24,10 +27,12 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
+from benchmarks import torch_peers
 from benchmarks.numpy_peers import (
     Data,
     Found,
     descend_gram,
+    descend_multiplicative,
     descend_theta,
     loop,
     machine,
@@ -55,13 +60,15 @@ class Config:
     repeats: int = 3
     timed: int = 8
     """Runs that the loops time in each repetition, before scaling to all."""
+    timed_steps: int = 500
+    """Steps that PyTorch is timed for in each repetition, before scaling to all."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be cut into whole seeds."""
         cells = self.rates * self.alphas
         if self.runs < cells or self.runs % cells:
             raise ValueError(f"runs must be a multiple of {cells} (rates x alphas): {self.runs}")
-        for name in ("steps", "repeats", "timed", "N", "p"):
+        for name in ("steps", "repeats", "timed", "timed_steps", "N", "p"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
@@ -103,12 +110,13 @@ def draw(config: Config, key) -> Data:
     return Data(J, y, np.array(alpha), tau)
 
 
-def front_door(config: Config, key) -> Found:
+def front_door(config: Config, key, rule: str = "additive") -> Found:
     """Draw and descend all runs as a user of jaxrobust does."""
+    options: dict = {"gamma": config.gamma, "steps": config.steps, "rule": rule}
 
     def trial(key, rate, alpha):
         J, y, tau = problem(config, key, rate, alpha)
-        end = sop.run(J, y, alpha=alpha, gamma=config.gamma, tau=tau, steps=config.steps)
+        end = sop.run(J, y, alpha=alpha, tau=tau, **options)
         return {"theta": end.theta, "s": end.s}
 
     clock = _compile_clock()
@@ -122,12 +130,20 @@ def front_door(config: Config, key) -> Found:
 
 @cache
 def _compile_clock() -> list[float]:
-    """Give a list to which JAX adds the seconds of each tracing, lowering and compilation."""
+    """Give a list to which JAX adds the seconds of each tracing, lowering and compilation.
+
+    One inside another (a jitted function traced within a trace) is counted once.
+    """
     clock: list[float] = []
+    inside: list[tuple[float, float]] = []  # (end, seconds counted) of those not yet enclosed
 
     def listen(event: str, duration_secs: float, **_: object) -> None:
         if event.startswith("/jax/core/compile/"):
-            clock.append(duration_secs)
+            now, counted = time.perf_counter(), 0.0
+            while inside and inside[-1][0] > now - duration_secs:
+                counted += inside.pop()[1]
+            clock.append(max(0.0, duration_secs - counted))
+            inside.append((now, counted + clock[-1]))
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     return clock
@@ -148,13 +164,17 @@ def compare(name: str, found: Found, ours: Found) -> tuple[str, bool]:
     return line, lost == 0 and max(worst) <= TOLERANCE
 
 
-def contestants(config: Config, key, cores: int) -> dict[str, tuple[float, Callable[[], Found]]]:
+Methods = dict[str, tuple[float, Callable[[], Found]]]
+OURS, OURS_TOO = "jaxrobust", "jaxrobust, multiplicative"
+
+
+def contestants(config: Config, data: Data, key, cores: int, others: Callable) -> Methods:
     """Give each method's name, its GFLOP in matrix products, and the call that runs it."""
-    data, N = draw(config, key), config.N
+    N = config.N
     theta_space = 4e-9 * N * config.p * config.runs * config.steps
     dual_space = 2e-9 * N * N * config.runs * config.steps
     given = (data, config.gamma, config.steps)
-    methods: dict[str, tuple[float, Callable[[], Found]]] = {}
+    methods: Methods = {}
     for threads in sorted({1, cores}):
         tail = f", {threads} BLAS thread" + "s" * (threads > 1)
         slow = partial(loop, descend_theta, *given, config.timed, threads)
@@ -162,13 +182,18 @@ def contestants(config: Config, key, cores: int) -> dict[str, tuple[float, Calla
         methods["NumPy loop, theta-space" + tail] = (theta_space, slow)
         methods["NumPy loop, N-space" + tail] = (dual_space, fair)
         methods["NumPy side by side" + tail] = (dual_space, partial(together, *given, threads))
+    for name, (dual, call) in others(*given, config.timed_steps, cores).items():
+        methods[name] = (dual_space if dual else theta_space, call)
     form = dual_space if 2 * config.p >= N else theta_space  # what `sop.run` chooses
-    methods["jaxrobust"] = (form, partial(front_door, config, key))
+    methods[OURS] = (form, partial(front_door, config, key))
+    peer = partial(loop, descend_multiplicative, *given, config.timed, 1)
+    methods["NumPy loop, multiplicative, N-space"] = (dual_space, peer)
+    methods[OURS_TOO] = (form, partial(front_door, config, key, "multiplicative"))
     return methods
 
 
-def main(config: Config) -> int:
-    """Time all methods, print the table, return 0 if their results agree."""
+def main(config: Config, others: Callable = lambda *_: {}) -> int:
+    """Time all methods and `others`, print the table, return 0 if their results agree."""
     jax.config.update("jax_enable_x64", True)
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
@@ -178,7 +203,9 @@ def main(config: Config) -> int:
         f" of {config.steps} steps, N = {config.N}, p = {config.p}, float64;\n"
         f"{config.repeats} repetitions, interleaved; a loop times {config.timed} runs and scales"
     )
-    methods = contestants(config, jax.random.key(0), cores)
+    key = jax.random.key(0)
+    data = draw(config, key)
+    methods = contestants(config, data, key, cores, others)
     found: dict[str, list[Found]] = {name: [] for name in methods}
     best = 0.0
     for _ in range(config.repeats):
@@ -186,32 +213,49 @@ def main(config: Config) -> int:
         for name, (_, run) in methods.items():
             found[name].append(run())
 
-    ours = found["jaxrobust"]
-    bare, whole = (np.median([x.seconds - a * x.compile for x in ours]) for a in (1.0, 0.0))
-    head = ("median", "least", "most", "cores", "of peak", "ratio", "+compile")
-    print(f"\n{'seconds for all runs':42}" + "".join(f"{x:>9}" for x in head))
-    rows = [(name, flop, found[name], 0.0) for name, (flop, _) in methods.items()]
-    rows.append(("jaxrobust, compilation apart", rows[-1][1], ours, 1.0))
-    for name, flop, runs, apart in rows:
-        seconds = np.array([x.seconds - apart * x.compile for x in runs])
-        middle, busy = np.median(seconds), np.median([x.busy for x in runs])
-        print(
-            f"{name:42}{middle:9.2f}{seconds.min():9.2f}{seconds.max():9.2f}"
-            + (f"{'':9}" if apart else f"{busy:9.2f}")
-            + f"{flop / middle / best:9.1%}{middle / bare:9.1f}{middle / whole:9.1f}"
-        )
-    print(
-        "cores: CPU time over wall time; the loops and NumPy side by side keep about one busy.\n"
-        f"of peak: matrix products, against the {best:.0f} GFLOP/s of a large one on {cores} cores."
-        "\nratio: of medians, over jaxrobust with compilation apart; +compile: with it.\n"
-        "jaxrobust also draws its data in the time given.\n"
-    )
-    checks = [compare(name, found[name][-1], ours[-1]) for name in methods if name != "jaxrobust"]
+    report(methods, found, best, cores)
+    extra = [name for name in methods if "torch" in name.lower()]
+    wants = {name: found[OURS_TOO if "multiplicative" in name else OURS][-1] for name in methods}
+    if extra:  # they went fewer steps
+        short = min(config.timed_steps, config.steps)
+        wants |= dict.fromkeys(extra, together(data, config.gamma, short, cores))
+    checks = [
+        compare(name, runs[-1], wants[name])
+        for name, runs in found.items()
+        if name not in (OURS, OURS_TOO)
+    ]
     print("\n".join(line for line, _ in checks))
     agree = all(good for _, good in checks)
     print(f"agreement within {TOLERANCE:g}: {'yes' if agree else 'NO'}")
     return 0 if agree else 1
 
 
+def report(methods: Methods, found: dict[str, list[Found]], best: float, cores: int) -> None:
+    """Print the table."""
+    ours = found[OURS]
+    bare, whole = (np.median([x.seconds - a * x.compile for x in ours]) for a in (1.0, 0.0))
+    head = ("median", "least", "most", "cores", "of peak", "ratio", "+compile")
+    print(f"\n{'seconds for all runs':46}" + "".join(f"{x:>9}" for x in head))
+    rows = [(name, methods[name][0], runs, 0.0) for name, runs in found.items()]
+    rows += [
+        (f"{name}, compilation apart", methods[name][0], found[name], 1.0)
+        for name in (OURS, OURS_TOO)
+    ]
+    for name, flop, runs, apart in rows:
+        seconds = np.array([x.seconds - apart * x.compile for x in runs])
+        middle, busy = np.median(seconds), np.median([x.busy for x in runs])
+        print(
+            f"{name:46}{middle:9.2f}{seconds.min():9.2f}{seconds.max():9.2f}"
+            + (f"{'':9}" if apart else f"{busy:9.2f}")
+            + f"{flop / middle / best:9.1%}{middle / bare:9.1f}{middle / whole:9.1f}"
+        )
+    print(
+        "cores: CPU time over wall time.\n"
+        f"of peak: matrix products, against the {best:.0f} GFLOP/s of a large one on {cores} cores."
+        "\nratio: of medians, over jaxrobust with compilation apart; +compile: with it.\n"
+        "jaxrobust also draws its data in the time given.\n"
+    )
+
+
 if __name__ == "__main__":
-    raise SystemExit(main(tyro.cli(Config)))
+    raise SystemExit(main(tyro.cli(Config), torch_peers.contestants))

@@ -72,6 +72,21 @@ def descend_gram(J: Any, y: Any, alpha: Any, gamma: float, tau: Any, steps: int)
     return nu @ J, u * u - v * v
 
 
+def descend_multiplicative(J: Any, y: Any, alpha: Any, gamma: float, tau: Any, steps: int) -> Ends:
+    """Descend one problem by the multiplicative rule, on nu alone: u = gamma e^(2 alpha nu)."""
+    K = J @ J.T
+    nu, growth = np.zeros_like(y), np.empty_like(y)
+    for _ in range(steps):
+        np.exp(np.multiply(4 * alpha, nu, out=growth), out=growth)
+        r = nu @ K
+        r += gamma**2 * growth
+        r -= gamma**2 / growth
+        r -= y
+        r *= tau
+        nu -= r
+    return nu @ J, 2 * gamma**2 * np.sinh(4 * alpha * nu)
+
+
 def loop(
     descend: Callable, data: Data, gamma: float, steps: int, timed: int, threads: int
 ) -> Found:

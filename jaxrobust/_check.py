@@ -112,9 +112,9 @@ def inside(
     return jnp.where((array > 0) & (array < high), array, jnp.nan)
 
 
-def numbers(name: str, x: Any, high: float = np.inf) -> jax.Array:
+def numbers(name: str, x: Any, high: float = np.inf, dtype: Any = None) -> jax.Array:
     """Return numbers in the open interval (0, high), of any shape; as `number` otherwise."""
-    return inside(name, *_read(name, x), high)
+    return inside(name, *_read(name, x), high, dtype)
 
 
 def rate(name: str, x: Any) -> jax.Array:

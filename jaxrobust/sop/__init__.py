@@ -1,14 +1,14 @@
 """Sparse over-parameterization: y = J theta + s with s = u*u - v*v.
 
-`problem` draws instances; `descent` (one step) and `trajectory` (many) are the algorithm; `flow` is
-the exact limit of its gradient flow, `convex` the certified l1 program, `theory` what links them:
-lam = -log(gamma) / (2 alpha). `linearize` makes the model of a
-network, and `network_step` trains the network itself. Letters as in the SOP
-paper, Liu, Zhu, Qu, You (ICML 2022, arXiv 2202.14026).
+`problem` draws instances; `descent` (one step), `dual` (the same in N-space) and `trajectory`
+(many) are the algorithm; `flow` is the exact limit of its gradient flow, `convex` the certified l1
+program, `theory` what links them: lam = -log(gamma) / (2 alpha). `linearize` makes the model of a
+network, and `network_step` trains the network itself. Letters as in the SOP paper, Liu, Zhu, Qu,
+You (ICML 2022, arXiv 2202.14026).
 """
 
 from jaxrobust.sop import convex, descent, flow, problem, theory
-from jaxrobust.sop.convex import L1Solution, certificate, solve_l1
+from jaxrobust.sop.convex import Factored, L1Solution, certificate, factor, solve_l1
 from jaxrobust.sop.flow import FlowLimit, flow_limit
 from jaxrobust.sop.linearize import Linearization, linearize
 from jaxrobust.sop.network import NetworkState, network_init, network_step
@@ -18,6 +18,7 @@ from jaxrobust.sop.trajectory import End, Path, run, trajectory
 
 __all__ = [
     "End",
+    "Factored",
     "FlowLimit",
     "L1Solution",
     "Linearization",
@@ -31,6 +32,7 @@ __all__ = [
     "descent",
     "draw",
     "explain",
+    "factor",
     "flow",
     "flow_limit",
     "linearize",

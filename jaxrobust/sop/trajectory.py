@@ -1,14 +1,11 @@
 """Run many steps of SOP descent, in whichever space is the smaller, and keep snapshots.
 
-From theta = 0 the iterates stay in the row space: theta_t = J' nu_t, nu_t = -tau sum_(k<t) r_k.
-In N-space the residual is r = K nu + s - y with K = J J', and a step costs 2 N^2 flops in place of
-4 N p. The multiplicative rule has u = gamma e^(2 alpha nu) and v = gamma e^(-2 alpha nu) besides:
-nu alone is the state, s = 2 gamma^2 sinh(4 alpha nu). Tests hold both forms together.
+N <= 2 p: in N-space (`dual`), 2 N^2 flops a step. Otherwise on (theta, u, v) with the public steps
+of `descent`, 4 N p flops. Tests hold both forms together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -17,8 +14,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from jaxrobust import _check
-from jaxrobust.sop import descent
-from jaxrobust.sop.flow import sparse_part
+from jaxrobust.sop import descent, dual
 from jaxrobust.sop.status import Status
 from jaxrobust.sop.theory import stable_step
 
@@ -98,8 +94,11 @@ def trajectory(
     if rule not in ("additive", "multiplicative"):
         raise ValueError(f'rule must be "additive" or "multiplicative", got {rule!r}')
     N, p = J.shape
-    form = _gram_form if N <= 2 * p else _row_form
-    start, step, read = form(J, y, alpha, gamma, tau, rule)
+    if N > 2 * p:
+        start, step, read = _row_form(J, y, alpha, gamma, tau, rule)
+    else:
+        form = dual.additive if rule == "additive" else dual.multiplicative
+        start, step, read = form(J, y, alpha, gamma, tau)
 
     def one(_, carry):
         state, total = carry
@@ -131,10 +130,7 @@ def run(J: Any, y: Any, **options: Any) -> End:
     )
 
 
-Form = tuple[Any, Callable[[Any], tuple[Any, Array]], Callable[[Any], tuple[Array, Array]]]
-
-
-def _row_form(J: Array, y: Array, alpha: Any, gamma: Any, tau: Any, rule: str) -> Form:
+def _row_form(J: Array, y: Array, alpha: Any, gamma: Any, tau: Any, rule: str) -> dual.Form:
     """Iterate on (theta, u, v) with the public steps: the cheaper form when N > 2 p."""
     rule_step = descent.step if rule == "additive" else descent.multiplicative_step
 
@@ -143,27 +139,3 @@ def _row_form(J: Array, y: Array, alpha: Any, gamma: Any, tau: Any, rule: str) -
         return state, info.residual
 
     return descent.init(J, gamma), step, lambda x: (x.theta, descent.sparse_part(x))
-
-
-def _gram_form(J: Array, y: Array, alpha: Any, gamma: Any, tau: Any, rule: str) -> Form:
-    """Iterate on nu in N-space: the same iterates at 2 N^2 flops a step."""
-    K = J @ J.T  # symmetric; nu @ K keeps the lanes in front when many share one K
-    zero = jnp.zeros_like(y)
-
-    if rule == "multiplicative":
-        log_gamma = jnp.log(gamma)
-
-        def dual_step(nu):
-            r = nu @ K + sparse_part(nu, alpha, log_gamma) - y
-            return nu - tau * r, r
-
-        return zero, dual_step, lambda nu: (J.T @ nu, sparse_part(nu, alpha, log_gamma))
-
-    def step(state):
-        nu, u, v = state
-        r = nu @ K + (u * u - v * v) - y
-        pull = 2 * alpha * tau * r
-        return (nu - tau * r, u - u * pull, v + v * pull), r
-
-    scale = jnp.full_like(y, gamma)
-    return (zero, scale, scale), step, lambda x: (J.T @ x[0], x[1] ** 2 - x[2] ** 2)

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrobust import lab
 from jaxrobust.sop import (
     Status,
     descent,
@@ -14,8 +15,10 @@ from jaxrobust.sop import (
     theory,
     trajectory,
 )
+from jaxrobust.sop.dual import exp_difference
 
 KEY = jax.random.key(5)
+RULES = ("additive", "multiplicative")
 
 
 def loss(theta, u, v, J, y):
@@ -45,7 +48,7 @@ def test_multiplicative_step_agrees_to_first_order_and_keeps_the_product():
     assert gaps[1] < 0.011 * gaps[0]
 
 
-@pytest.mark.parametrize("rule", ["additive", "multiplicative"])
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("shape", [(10, 30), (30, 10), (12, 12)])
 def test_both_forms_of_the_run_follow_the_public_steps(rule, shape):
     J, y, *_ = draw(KEY, *shape, k=3, magnitude=2.0)
@@ -73,6 +76,40 @@ def test_multiplicative_descent_meets_the_flow_limit(N, p, lam):
     np.testing.assert_allclose(end.s, flow_limit(J, y, alpha, 1e-4).s, atol=1e-8)
 
 
+@pytest.mark.parametrize("log_scale", [0.0, -3.0, -600.0])
+def test_difference_of_exponentials_is_exact_to_rounding(log_scale):
+    wide = np.linspace(-3.0, 3.0, 2001)
+    x = np.concatenate([wide, wide - log_scale, wide + log_scale, [0.0, 1e-9]])
+    c, x = np.longdouble(log_scale), x.astype(np.longdouble)
+    want = np.exp(c + x) - np.exp(c - x)
+    found = jax.jit(exp_difference(jnp.asarray(log_scale)))(jnp.asarray(x.astype(float)))
+    error = np.abs(np.asarray(found).astype(np.longdouble) - want)
+    assert np.max(error / (np.abs(want) + np.exp(c))) < 1e-15
+
+
+def test_difference_of_exponentials_at_the_ends():
+    f = jax.jit(exp_difference(jnp.asarray(-20.0)))
+    far = f(jnp.asarray([1e3, 1e300, jnp.inf]))
+    assert bool(jnp.all(far > 1e300) & jnp.all(jnp.isfinite(far)))
+    np.testing.assert_array_equal(f(jnp.asarray([-1e3, -1e300, -jnp.inf])), -far)
+    assert bool(jnp.isnan(f(jnp.asarray(jnp.nan))))
+    single = exp_difference(jnp.asarray(-2.0, jnp.float32))(jnp.asarray([0.5, 1e3], jnp.float32))
+    assert single.dtype == jnp.float32
+    assert bool(jnp.isfinite(single[1]))
+    np.testing.assert_allclose(single[0], np.exp(-1.5) - np.exp(-2.5), rtol=1e-6)
+
+
+def test_multiplicative_run_from_a_tiny_scale():
+    gamma = 1e-30
+    J, y, *_ = draw(KEY, 10, 20, k=2)
+    alpha = theory.alpha_for(1.0, gamma)
+    end = run(J, y, alpha=alpha, gamma=gamma, steps=40_000, rule="multiplicative")
+    flow = flow_limit(J, y, alpha, gamma)
+    assert end.status == Status.CERTIFIED
+    np.testing.assert_allclose(end.theta, flow.theta, atol=1e-7)
+    np.testing.assert_allclose(end.s, flow.s, atol=1e-7)
+
+
 def test_finite_step_formula_explains_the_bias_of_plain_descent():
     # Solving the flow with the per-example weights of the formula explains most of the gap.
     J, y, *_ = draw(KEY, 20, 40, k=4)
@@ -98,6 +135,20 @@ def test_divergence_and_early_stop_are_reported():
     assert run(J, y, tau=tau, steps=3, **options).status == Status.NOT_CONVERGED
     assert run(J, y, tau=50.0, steps=2000, **options).status == Status.NOT_FINITE
     assert run(J, 0 * y, tau=tau, steps=3, **options).status == Status.CERTIFIED
+
+
+def test_bits_of_a_sweep_do_not_depend_on_company():
+    def trial(key, alpha):
+        J, y, *_ = draw(key, 13, 20, k=2)
+        options = {"alpha": alpha, "gamma": 1e-4, "tau": 0.01, "steps": 30}
+        return {rule: run(J, y, rule=rule, **options).theta for rule in RULES}
+
+    def go(seeds, **how):
+        return lab.sweep(trial, {"alpha": [1.0, 5.0, 9.0]}, seeds, key=KEY, progress=False, **how)
+
+    whole, part = go(5, threads=1), go([4, 1], threads=2, chunk=1)
+    for rule in RULES:
+        np.testing.assert_array_equal(whole[rule].sel(seed=[4, 1]), part[rule])
 
 
 def test_one_trace_serves_every_number():
@@ -143,7 +194,7 @@ def test_bad_input_gets_one_clear_line(change, words):
 
 def test_the_default_step_is_stable_at_a_large_gamma():
     J, y, *_ = draw(KEY, 10, 20, k=2)
-    for rule in ("additive", "multiplicative"):
+    for rule in RULES:
         end = run(J, 0.01 * y, alpha=100.0, gamma=0.3, steps=3000, rule=rule)
         assert end.status in (Status.CERTIFIED, Status.NOT_CONVERGED)
         assert end.residual < 0.5

@@ -1,173 +1,36 @@
-"""Solve min 1/2|theta|^2 + lam |s|_1 s.t. y = J theta + s with a certificate.
+"""The l1 program of any shape: Mehrotra's predictor-corrector on the box dual.
 
-Its dual is a quadratic program in a box: max_nu y'nu - 1/2|J'nu|^2, |nu_i| <= lam, and
-theta = J'nu. Any nu in the box certifies: with theta = J'nu and s = y - J theta,
+Slacks a = 1 + nu and b = 1 - nu are variables of their own, with multipliers za and zb:
+K nu - z = za - zb, a za = b zb = 0. Each step solves (K + D) dnu = rho, D = za/a + zb/b.
 
-    P(theta) - D(nu) = sum_i (lam |s_i| - nu_i s_i),
-
-a sum of terms >= 0 that reads correctly where the difference P - D would cancel. Method: Mehrotra's
-predictor-corrector interior point on the box dual, for y/lam in the unit box.
+`mixed` (N > p) keeps the state in double precision and does the work of a step, J'D^-1 J and its
+Cholesky factor, in single: such steps are inexact, and stall at a gap of about 1e-6, but long
+before that the active set has settled (see `crossover`). `double` goes all the way by itself and is
+what everything falls back on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import cho_factor, cho_solve
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array
 
-from jaxrobust import _check
-from jaxrobust.sop.status import Status
+from jaxrobust.sop.convex.active_set import cholesky_solve
+from jaxrobust.sop.convex.crossover import crossover
+from jaxrobust.sop.convex.dual import Found, Program, gap, nothing
 
 # Of the mean eigenvalue of JJ': keeps the Newton matrix positive where JJ' is singular. At 1e-15
 # rounding spoils the steps of p < N; 1e-10 to 1e-13 are alike on 2,000 random problems.
-_FLOOR = 1e-11
+_FLOOR, _FLOOR_LOW = 1e-11, 1e-6
+STEPS = 60  # at most; 8 to 20 in practice
+_MIXED = 25  # steps, at most; 5 to 12 in practice
 
 
-class L1Solution(NamedTuple):
-    """A minimiser with its certificate."""
-
-    theta: Float[Array, " p"]
-    s: Float[Array, " N"]
-    nu: Float[Array, " N"]
-    gap: Float[Array, ""]
-    """(P(theta) - D(nu)) / P(theta), recomputed from nu alone; |theta - theta*|^2 <= 2 P gap."""
-    status: Int[Array, ""]
-    iterations: Int[Array, ""]
-
-
-def certificate(J: Any, y: Any, lam: Any, nu: Any) -> L1Solution:
-    """Give the primal point that nu implies and the relative duality gap between the two.
-
-    nu is clipped to the box, theta = J'nu, s = y - J theta; gap as in the module's formula. The
-    status is CERTIFIED at gap <= 1e-10, else ROUNDING_LIMIT when the gap is within what rounding of
-    s can make, else NOT_CONVERGED; `iterations` is 0.
-
-    Examples
-    --------
-    >>> import jax.numpy as jnp
-    >>> point = certificate(jnp.eye(2), jnp.array([0.5, 3.0]), 1.0, jnp.array([0.5, 9.0]))
-    >>> float(point.gap), point.s.tolist()
-    (0.0, [0.0, 2.0])
-    """
-    J, y, lam = _arguments(J, y, lam)
-    nu = _check.real("nu", nu, y.shape).astype(J.dtype)
-    return _certify(J, y, lam, nu / lam, 1e-10, jnp.array(0))
-
-
-def solve_l1(
-    J: Any, y: Any, lam: Any, *, tol: float = 1e-10, max_iterations: int = 60
-) -> L1Solution:
-    """Solve min 1/2|theta|^2 + lam |s|_1 s.t. y = J theta + s to a certified relative gap.
-
-    The same program as least absolute deviations with a ridge,
-    min_theta 1/2|theta|^2 + lam |y - J theta|_1, and as scikit-learn's
-    LinearSVR(epsilon=0, C=lam, fit_intercept=False).
-
-    Parameters
-    ----------
-    J, y
-        Matrix (N, p) of any shape and rank, targets (N,). Use float64: in float32 the gap stops
-        near 1e-6 and the status says ROUNDING_LIMIT.
-    lam
-        Weight of the l1 norm, > 0; may be traced.
-    tol
-        Relative gap that counts as CERTIFIED. The solver goes on to about 1e-13 where it can.
-    max_iterations
-        Interior-point steps, 8 to 20 in practice.
-
-    Returns
-    -------
-    `L1Solution`; never an uncertified answer that looks certified: read `status`.
-
-    Examples
-    --------
-    >>> import jax.numpy as jnp
-    >>> solution = solve_l1(jnp.ones((3, 1)), jnp.array([1.0, 1.0, 9.0]), lam=1.0, tol=1e-4)
-    >>> [round(float(x), 3) for x in solution.s], int(solution.status)
-    ([-0.0, -0.0, 8.0], 0)
-    """
-    J, y, lam = _arguments(J, y, lam)
-    max_iterations = _check.count("max_iterations", max_iterations)
-    _check.number("tol", tol)
-    scaled = y / lam
-    newton = _gram_newton(J) if J.shape[0] <= J.shape[1] else _row_newton(J)
-    size = jnp.mean(jnp.abs(scaled)) + jnp.finfo(J.dtype).tiny ** 0.5
-
-    def gap_of(nu):
-        return _gap(J, scaled, jnp.clip(nu, -1.0, 1.0))[0]
-
-    def body(carry):
-        point, best, best_gap, count, stall = carry
-        point = _mehrotra(point, scaled, newton)
-        gap = gap_of(point.nu)
-        better = gap < best_gap
-        stall = jnp.where(gap < 0.3 * best_gap, 0, stall + 1)
-        return (
-            point,
-            jnp.where(better, jnp.clip(point.nu, -1.0, 1.0), best),
-            jnp.where(better, gap, best_gap),
-            count + 1,
-            stall,
-        )
-
-    def unfinished(carry):
-        point, _, gap, count, stall = carry
-        # Past the tolerance go on while each step still helps; before it, allow a few that do not.
-        patience = jnp.where(gap <= tol, 1, 12)
-        going = (gap > 1e-13) & (stall < patience) & (count < max_iterations)
-        return going & jnp.all(jnp.isfinite(point.nu))
-
-    ones, zeros = jnp.ones_like(y), jnp.zeros_like(y)
-    start = _Point(
-        zeros, ones, ones, size + jnp.maximum(-scaled, 0.0), size + jnp.maximum(scaled, 0.0)
-    )
-    begin = (start, zeros, gap_of(zeros), jnp.array(0), jnp.array(0))
-    _, nu, _, count, _ = jax.lax.while_loop(unfinished, body, begin)
-    found = _certify(J, y, lam, nu, tol, count)
-    stalled = (found.status == Status.NOT_CONVERGED) & (count < max_iterations)
-    return found._replace(status=jnp.where(stalled, Status.STALLED, found.status))
-
-
-def _arguments(J: Any, y: Any, lam: Any) -> tuple[Array, Array, Array]:
-    J = _check.real("J", J, (None, None))
-    y = _check.real("y", y, (J.shape[0],)).astype(J.dtype)
-    return J, y, _check.number("lam", lam, dtype=J.dtype)
-
-
-def _gap(J: Array, y: Array, nu: Array) -> tuple[Array, Array, Array, Array]:
-    """Give relative gap, absolute gap, theta and s of the problem whose lam is 1."""
-    theta = J.T @ nu
-    s = y - J @ theta
-    gap = jnp.sum(jnp.abs(s) - nu * s)
-    primal = 0.5 * theta @ theta + jnp.sum(jnp.abs(s))
-    # 0/0 is a certificate only where y = 0: elsewhere P has underflowed.
-    return jnp.where((primal == 0) & ~jnp.any(y != 0), 0.0, gap / primal), gap, theta, s
-
-
-def _certify(J: Array, y: Array, lam: Array, nu: Array, tol: float, count: Array) -> L1Solution:
-    """Certify lam * nu on the scale of y / lam, where it cannot under- or overflow."""
-    nu = jnp.clip(nu, -1.0, 1.0)
-    relative, gap, theta, _ = _gap(J, y / lam, nu)
-    # s_i carries a rounding error of a few eps (|y_i| + |J_i| |J|'|nu|), its term twice that.
-    blur = jnp.sum(jnp.abs(y / lam) + jnp.abs(J) @ (jnp.abs(J).T @ jnp.abs(nu)))
-    rounding = 8 * jnp.finfo(J.dtype).eps * blur
-    at_limit = (gap <= rounding) & (relative <= jnp.maximum(1e-4, tol))
-    status = jnp.where(
-        relative <= tol,
-        Status.CERTIFIED,
-        jnp.where(at_limit, Status.ROUNDING_LIMIT, Status.NOT_CONVERGED),
-    )
-    theta = lam * theta
-    status = jnp.where(jnp.isfinite(relative), status, Status.NOT_FINITE)
-    return L1Solution(theta, y - J @ theta, lam * nu, relative, status, count)
-
-
-class _Point(NamedTuple):
-    """Dual point, slacks a = 1 + nu and b = 1 - nu as variables of their own, multipliers."""
+class Point(NamedTuple):
+    """Dual point, slacks a = 1 + nu and b = 1 - nu, their multipliers."""
 
     nu: Array
     a: Array
@@ -176,42 +39,148 @@ class _Point(NamedTuple):
     zb: Array
 
 
-# nu -> (K nu, solver of (K + diag D) dnu = rho)
-_Newton = tuple[Callable[[Array], Array], Callable[[Array], Callable[[Array], Array]]]
+def start(z: Array) -> Point:
+    """Stand in the middle of the box."""
+    size = jnp.mean(jnp.abs(z)) + jnp.finfo(z.dtype).tiny ** 0.5
+    one = jnp.ones_like(z)
+    return Point(
+        jnp.zeros_like(z), one, one, size + jnp.maximum(-z, 0.0), size + jnp.maximum(z, 0.0)
+    )
 
 
-def _gram_newton(J: Array) -> _Newton:
+def mixed(program: Program, tol: float) -> Found:
+    """Solve in p-space, for N > p, by steps in single precision and a crossover.
+
+    The nu_i strictly inside the box are those whose slack shrinks more slowly than their multiplier
+    from one step to the next. Once that set stays the same, cross over; if it was wrong, go on.
+    """
+    factor = _rows_low(program)
+
+    def slack_and_multiplier(point):
+        return jnp.minimum(point.a, point.b), jnp.maximum(point.za, point.zb)
+
+    def body(carry):
+        point, free, tried, best, best_gap, least, stall, count = carry
+        new = _step(point, program, factor)
+        (slack, multiplier), (slack0, multiplier0) = map(slack_and_multiplier, (new, point))
+        now_free = slack * multiplier0 > multiplier * slack0
+        settled = jnp.all(now_free == free) & jnp.any(now_free != tried)
+        own, _ = gap(program, jnp.clip(new.nu, -1.0, 1.0))
+        nu, found = jax.lax.cond(
+            settled,
+            lambda: crossover(program, new.nu, now_free, tol),
+            lambda: (jnp.clip(new.nu, -1.0, 1.0), own),
+        )
+        better = found < best_gap
+        return (
+            new,
+            now_free,
+            jnp.where(settled, now_free, tried),
+            jnp.where(better, nu, best),
+            jnp.where(better, found, best_gap),
+            jnp.minimum(least, own),
+            jnp.where(own < 0.7 * least, 0, stall + 1),
+            count + 1,
+        )
+
+    def going(carry):
+        point, _, _, _, best_gap, _, stall, count = carry
+        sound = jnp.all(jnp.isfinite(point.nu))
+        return (best_gap > tol) & (count < _MIXED) & (stall < 3) & sound
+
+    z = program.z
+    none, (zeros, far, zero) = jnp.zeros(z.shape, bool), nothing(program)
+    begin = (start(z), none, none, zeros, far, far, zero, zero)
+    _, _, _, nu, now, _, _, count = jax.lax.while_loop(going, body, begin)
+    return Found(nu, now, count)
+
+
+def double(program: Program, tol: float) -> Found:
+    """Solve in the smaller of the two spaces, all in the precision of J."""
+    N, p = program.J.shape
+    factor = _gram(program) if N <= p else _rows(program)
+
+    def unfinished(carry):
+        point, _, now, count, stall = carry
+        return (now > tol) & (stall < 12) & (count < STEPS) & jnp.all(jnp.isfinite(point.nu))
+
+    def body(carry):
+        point, best, best_gap, count, stall = carry
+        point = _step(point, program, factor)
+        nu = jnp.clip(point.nu, -1.0, 1.0)
+        now, _ = gap(program, nu)
+        better = now < best_gap
+        stall = jnp.where(now < 0.3 * best_gap, 0, stall + 1)
+        best = jnp.where(better, nu, best)
+        return point, best, jnp.where(better, now, best_gap), count + 1, stall
+
+    begin = (start(program.z), *nothing(program), jnp.array(0))
+    _, nu, now, count, _ = jax.lax.while_loop(unfinished, body, begin)
+    return Found(nu, now, count)
+
+
+# D -> solver of (K + diag D) dnu = rho
+_Factor = Callable[[Array], Callable[[Array], Array]]
+
+
+def _gram(program: Program) -> _Factor:
     """Work in N-space, for N <= p."""
-    K = J @ J.T
-    floor = _FLOOR * jnp.trace(K) / K.shape[0]
+    K = (program.J @ program.J.T) / program.c
 
     def factor(D):
-        chol = cho_factor(K + jnp.diag(D + floor), lower=True)
-        return lambda rho: cho_solve(chol, rho)
+        chol = jax.lax.linalg.cholesky(K + jnp.diag(D + _floor(K)), symmetrize_input=False)
+        return lambda rho: cholesky_solve(chol, rho)
 
-    return lambda nu: K @ nu, factor
+    return factor
 
 
-def _row_newton(J: Array) -> _Newton:
+def _rows(program: Program) -> _Factor:
     """Work in p-space by Woodbury, for p < N."""
-    floor = _FLOOR * jnp.sum(J * J) / J.shape[0]
+    J = program.J / jnp.sqrt(program.c)
     eye = jnp.eye(J.shape[1], dtype=J.dtype)
 
     def factor(D):
-        inverse = 1 / (D + floor)
-        chol = cho_factor(eye + (J.T * inverse[None, :]) @ J, lower=True)
-        return lambda rho: inverse * (rho - J @ cho_solve(chol, J.T @ (inverse * rho)))
+        inverse = 1 / (D + _floor(J))
+        matrix = eye + (J.T * inverse[None, :]) @ J
+        chol = jax.lax.linalg.cholesky(matrix, symmetrize_input=False)
+        return lambda rho: inverse * (rho - J @ cholesky_solve(chol, (inverse * rho) @ J))
 
-    return lambda nu: J @ (J.T @ nu), factor
+    return factor
 
 
-def _mehrotra(point: _Point, y: Array, newton: _Newton) -> _Point:
-    """Take one predictor-corrector step towards K nu - y = za - zb, a za = b zb = 0."""
+def _rows_low(program: Program) -> _Factor:
+    """As `_rows` in single precision, on a right-hand side scaled to 1."""
+    J = program.low
+    eye = jnp.eye(J.shape[1], dtype=J.dtype)
+
+    def factor(D):
+        inverse = (1 / (D + _FLOOR_LOW)).astype(J.dtype)
+        rows = jnp.sqrt(inverse)[:, None] * J
+        chol = jax.lax.linalg.cholesky(eye + rows.T @ rows, symmetrize_input=False)
+
+        def solve(rho):
+            size = jnp.max(jnp.abs(rho))
+            size = jnp.where(size > 0, size, 1.0)
+            low = (rho / size).astype(J.dtype)
+            found = inverse * (low - J @ cholesky_solve(chol, (inverse * low) @ J))
+            return size * found.astype(rho.dtype)
+
+        return solve
+
+    return factor
+
+
+def _floor(J: Array) -> float:
+    return _FLOOR if J.dtype == jnp.float64 else _FLOOR_LOW
+
+
+def _step(point: Point, program: Program, factor: _Factor) -> Point:
+    """Take one predictor-corrector step towards K nu - z = za - zb, a za = b zb = 0."""
     nu, a, b, za, zb = point
-    gram, factor = newton
-    stationarity = gram(nu) - y - za + zb
+    J, z, c, _ = program
+    stationarity = (J @ (nu @ J)) / c - z - za + zb
     drift_a, drift_b = a - 1 - nu, b - 1 + nu
-    mu = (a @ za + b @ zb) / (2 * y.size)
+    mu = (a @ za + b @ zb) / (2 * z.size)
     solve = factor(za / a + zb / b)
 
     def direction(target_a, target_b):
@@ -219,7 +188,7 @@ def _mehrotra(point: _Point, y: Array, newton: _Newton) -> _Point:
         rho = (target_a + za * drift_a) / a - (target_b + zb * drift_b) / b - stationarity
         dnu = solve(rho)
         da, db = dnu - drift_a, -dnu - drift_b
-        return _Point(dnu, da, db, (target_a - za * da) / a, (target_b - zb * db) / b)
+        return Point(dnu, da, db, (target_a - za * da) / a, (target_b - zb * db) / b)
 
     def longest(value, change):
         return 1 / jnp.maximum(1.0, jnp.max(-change / value))
@@ -227,12 +196,11 @@ def _mehrotra(point: _Point, y: Array, newton: _Newton) -> _Point:
     aim = direction(-a * za, -b * zb)
     primal = jnp.minimum(longest(a, aim.a), longest(b, aim.b))
     dual = jnp.minimum(longest(za, aim.za), longest(zb, aim.zb))
-    after = (a + primal * aim.a) @ (za + dual * aim.za) + (b + primal * aim.b) @ (
-        zb + dual * aim.zb
-    )
-    center = (after / (2 * y.size * mu)) ** 3 * mu
+    after = (a + primal * aim.a) @ (za + dual * aim.za)
+    after += (b + primal * aim.b) @ (zb + dual * aim.zb)
+    center = (after / (2 * z.size * mu)) ** 3 * mu
     move = direction(center - a * za - aim.a * aim.za, center - b * zb - aim.b * aim.zb)
     slacks = jnp.minimum(longest(a, move.a), longest(b, move.b))
     multipliers = jnp.minimum(longest(za, move.za), longest(zb, move.zb))
     t = 0.995 * jnp.minimum(slacks, multipliers)
-    return _Point(*(value + t * change for value, change in zip(point, move, strict=True)))
+    return Point(*(value + t * change for value, change in zip(point, move, strict=True)))

@@ -1,0 +1,57 @@
+"""One l1 program: the method by its shape, and the interior point where that did not certify."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from jaxrobust.sop.convex import active_set, crossover, interior
+from jaxrobust.sop.convex.dual import Found, L1Solution, certify, nothing, prepare
+from jaxrobust.sop.status import Status
+
+AIM = 0.9  # of tol: the certificate adds what rounding can hide
+_SMALL = 100  # rows up to which Cholesky of K beats products with J
+_WIDE = 1.2  # p / N from which JJ' is well conditioned enough for the active set
+_DETECT = 500  # columns up to which a vain try at exact recovery is cheap
+
+
+def is_wide(J: Array) -> bool:
+    """Return whether the active set is the method: p is well above N, and in double precision."""
+    return J.dtype == jnp.float64 and J.shape[-1] >= _WIDE * J.shape[-2]
+
+
+def single(J: Array, y: Array, lam: Array, tol: float) -> L1Solution:
+    """Solve one program."""
+    program = prepare(J, y / lam)
+    N, p = J.shape
+    found = nothing(program)
+    aim = AIM * tol
+    if is_wide(J):
+        method = active_set.by_cholesky if N < _SMALL else active_set.by_conjugate_gradients
+        found = method(program, aim)
+    elif J.dtype == jnp.float64 and p < N:
+        found = crossover.detect(program, aim) if p <= _DETECT else found
+        found = jax.lax.cond(
+            found.gap <= aim, lambda: found, lambda: _better(found, interior.mixed(program, aim))
+        )
+    result = certify(J, y, lam, found.nu, tol, found.steps)
+    # A `cond`, out of which XLA does not move the forming of K, as it would out of a `while`.
+    return jax.lax.cond(
+        result.status == Status.CERTIFIED, lambda: result, lambda: again(J, y, lam, found, tol)
+    )
+
+
+def again(J: Array, y: Array, lam: Array, found: Found, tol: float) -> L1Solution:
+    """Solve by the interior point in double precision what another method did not."""
+    best = _better(found, interior.double(prepare(J, y / lam), AIM * tol))
+    result = certify(J, y, lam, best.nu, tol, best.steps)
+    stalled = (result.status == Status.NOT_CONVERGED) & (best.steps < interior.STEPS)
+    return result._replace(status=jnp.where(stalled, Status.STALLED, result.status))
+
+
+def _better(first: Found, second: Found) -> Found:
+    """Keep the answer with the smaller gap (a NaN is none) and count the steps of both."""
+    take = ~(first.gap <= second.gap)
+    nu = jnp.where(take, second.nu, first.nu)
+    return Found(nu, jnp.where(take, second.gap, first.gap), first.steps + second.steps)

@@ -1,0 +1,42 @@
+"""A batch on all cores: XLA keeps one busy at these sizes, so each gets a part of the lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxrobust import _check
+from jaxrobust._machine import cores
+
+
+def halves(
+    run: Callable[..., Any], axes: tuple[int | None, ...], batch: tuple[Any, ...], threads: Any
+) -> Any:
+    """Return run(*batch), computed in equal parts side by side.
+
+    All parts have one shape, so that one program serves them: the last lane is repeated to fill up.
+    """
+    lanes = next(len(x) for x, axis in zip(batch, axes, strict=True) if axis == 0)
+    given = cores() if threads is None else _check.count("threads", threads)
+    parts = min(given, lanes)
+    if jax.default_backend() != "cpu" or parts == 1:
+        return run(*batch)
+    size = -(-lanes // parts)
+
+    def part(i):
+        take = jnp.minimum(jnp.arange(i * size, (i + 1) * size), lanes - 1)
+        return [x if axis is None else x[take] for x, axis in zip(batch, axes, strict=True)]
+
+    work = [part(i) for i in range(parts)]
+    done = list(_pool(parts).map(lambda x: jax.block_until_ready(run(*x)), work))
+    return jax.tree.map(lambda *x: jnp.concatenate(x)[:lanes], *done)
+
+
+@lru_cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="jaxrobust")
