@@ -24,6 +24,7 @@ check: $(STAMP)
 	$(PY) -m pyright
 
 bench: $(STAMP)
+	$(PY) -m benchmarks.l1_solve
 	$(PY) -m benchmarks.descent_sweep
 	$(PY) -m benchmarks.halfspace_lanes
 

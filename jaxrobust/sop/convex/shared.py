@@ -65,8 +65,8 @@ def _solve(K: Array, low: Array, apply, z: Array, tol: float) -> Found:
         then, next_residual = measure(new)
         open_ = now > tol
         return (
-            jnp.where(open_, new, nu),
-            jnp.where(open_, next_residual, residual),
+            jnp.where(open_[None, :], new, nu),
+            jnp.where(open_[None, :], next_residual, residual),
             jnp.where(open_, then, now),
             count + open_.astype(count.dtype),
             rounds + 1,
@@ -98,18 +98,19 @@ def _admm(apply, z: Array) -> Array:
 def _conjugate_gradients(K: Array, mask: Array, rhs: Array) -> Array:
     """Solve K_II x = rhs for every column and its own I, a fixed number of steps."""
     tiny = jnp.finfo(rhs.dtype).tiny
-    scale = jnp.max(jnp.abs(rhs), 0)
+    scale = jnp.max(jnp.abs(rhs), 0, keepdims=True)
     scale = jnp.where(scale > 0, scale, 1.0)
     residual = rhs / scale
 
     def step(_, carry):
         x, residual, direction, now = carry
         image = mask * (K @ direction)
-        length = now / jnp.maximum(jnp.sum(direction * image, 0), tiny)
+        length = now / jnp.maximum(jnp.sum(direction * image, 0, keepdims=True), tiny)
         residual = residual - length * image
-        after = jnp.sum(residual * residual, 0)
+        after = jnp.sum(residual * residual, 0, keepdims=True)
         turned = residual + (after / jnp.maximum(now, tiny)) * direction
         return x + length * direction, residual, turned, after
 
-    begin = (jnp.zeros_like(rhs), residual, residual, jnp.sum(residual * residual, 0))
+    energy = jnp.sum(residual * residual, 0, keepdims=True)
+    begin = (jnp.zeros_like(rhs), residual, residual, energy)
     return scale * jax.lax.fori_loop(0, _CG, step, begin)[0]
