@@ -25,7 +25,7 @@ class Config:
     gamma: float = 1e-8
     alphas: tuple[float, ...] = tuple(np.logspace(0, 2.5, 11).tolist())
     steps: int = 200_000
-    seeds: int = 16
+    seeds: int = 24
 
 
 def simulate(config: Config, bench: lab.Bench):

@@ -10,9 +10,8 @@ import jax
 import numpy as np
 
 from jaxrobust.lab.exact import Identity, Solver
-from jaxrobust.lab.judgement import Judgement, Kind, Outcome
+from jaxrobust.lab.judgement import Judgement, Kind, Outcome, fraction
 from jaxrobust.lab.means import Bound, Expectation
-from jaxrobust.lab.stats import fraction
 from jaxrobust.lab.trends import Rate, Shape
 
 __all__ = [
@@ -159,7 +158,9 @@ def judge(claim: Claim, key: Any, level: float = 0.05) -> Verdict:
 
     The keys are fold_in(fold_in(key, crc32(name)), 0 for the test, 1 for the control): a verdict
     depends on the root key and the claim's name only, not on the claims judged beside it.
-    `level` is the chance of refuting a true claim; below 0.5.
+    `level` is the chance of refuting a true claim anywhere in its cells; below 0.5. A control is
+    refuted where any of its cells is: one that is true after all passes for a good one with the
+    same chance. Each claim has its own level, none is shared between claims.
     """
     fraction("level", level, 0.5)
     own = jax.random.fold_in(key, np.uint32(zlib.crc32(claim.name.encode())))

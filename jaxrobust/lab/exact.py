@@ -11,13 +11,14 @@ from jaxrobust.lab.judgement import (
     Judgement,
     Outcome,
     mask,
+    nonfinite,
     notes,
+    numbers,
     out_of_regime,
     over_cells,
     settle,
     threshold,
 )
-from jaxrobust.lab.stats import nonfinite, numbers
 
 
 @dataclass(frozen=True, eq=False)

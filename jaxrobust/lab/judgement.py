@@ -6,11 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-
-from jaxrobust.lab.stats import Lanes, numbers
 
 
 class Outcome(StrEnum):
@@ -67,6 +65,61 @@ class Kind(Protocol):
     def judge(self, key: Any, level: float = 0.05) -> Judgement:
         """Return the judgement at an error level; `key` is used by the kinds that resample."""
         ...
+
+
+class Lanes(NamedTuple):
+    """How many lanes (one seed in one cell) are non-finite, and how many there are."""
+
+    bad: int
+    total: int
+
+
+def numbers(name: str, x: Any) -> np.ndarray:
+    """Return x as a NumPy array of real numbers; refuse text, complex, empty and traced input.
+
+    Floating types are kept, the rest becomes float64. Non-finite entries pass: they are counted.
+    """
+    try:
+        array = np.asarray(x)
+        if array.dtype.kind in "cOSUMm":
+            raise TypeError(f"its type is {array.dtype}")
+        array = array if array.dtype.kind == "f" else array.astype(float)
+    except (TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{name} is not an array of real numbers: {reason}") from None
+    if array.size == 0:
+        raise ValueError(f"{name} is empty, shape {array.shape}: give at least one entry")
+    return array
+
+
+def by_seed(name: str, samples: Any) -> np.ndarray:
+    """Return samples of shape (seed, *cells); an array with named dims is turned seed first."""
+    dims = getattr(samples, "dims", None)
+    if dims is not None:
+        if "seed" not in dims:
+            raise ValueError(f"{name} has dims {tuple(dims)}: name the axis of replicates 'seed'")
+        samples = samples.transpose("seed", ...)
+    array = numbers(name, samples)
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have shape (seed, *cells), got one number {array:g}")
+    return array
+
+
+def nonfinite(samples: Any) -> Lanes:
+    """Count the entries that are NaN or infinite.
+
+    >>> nonfinite([[0.1, float("nan")], [0.2, 0.3]])
+    Lanes(bad=1, total=4)
+    """
+    array = numbers("samples", samples)
+    return Lanes(int(np.sum(~np.isfinite(array))), array.size)
+
+
+def fraction(name: str, x: float, high: float = 1.0) -> float:
+    """Return x as a float; refuse anything outside the open interval (0, high)."""
+    if not 0 < x < high:
+        raise ValueError(f"{name} must lie strictly between 0 and {high:g}, got {x:g}")
+    return float(x)
 
 
 def _plain(x: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""Intervals over seeds: Student's t, a keyed bootstrap, slopes, and corrections for many cells.
+"""Intervals over seeds: Student's t, skewed seeds, exact proportions, a bootstrap, many cells.
 
 Samples have shape (seed, *cells): replicates on axis 0, one interval for each cell. `level` is
 the confidence of an interval (0.95), `alpha` the chance of an error (0.05). Whatever cannot be
@@ -18,6 +18,7 @@ from scipy import special
 from scipy.stats import bootstrap
 
 from jaxrobust._check import count
+from jaxrobust.lab.judgement import by_seed, fraction, numbers
 
 _BATCH = 2**22  # numbers held at once by the bootstrap
 
@@ -33,61 +34,6 @@ class Interval(NamedTuple):
     def half(self) -> np.ndarray:
         """Return half the width, (high - low) / 2."""
         return np.asarray((self.high - self.low) / 2)
-
-
-class Lanes(NamedTuple):
-    """How many lanes (one seed in one cell) are non-finite, and how many there are."""
-
-    bad: int
-    total: int
-
-
-def numbers(name: str, x: Any) -> np.ndarray:
-    """Return x as a NumPy array of real numbers; refuse text, complex, empty and traced input.
-
-    Floating types are kept, the rest becomes float64. Non-finite entries pass: they are counted.
-    """
-    try:
-        array = np.asarray(x)
-        if array.dtype.kind in "cOSUMm":
-            raise TypeError(f"its type is {array.dtype}")
-        array = array if array.dtype.kind == "f" else array.astype(float)
-    except (TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{name} is not an array of real numbers: {reason}") from None
-    if array.size == 0:
-        raise ValueError(f"{name} is empty, shape {array.shape}: give at least one entry")
-    return array
-
-
-def by_seed(name: str, samples: Any) -> np.ndarray:
-    """Return samples of shape (seed, *cells); an array with named dims is turned seed first."""
-    dims = getattr(samples, "dims", None)
-    if dims is not None:
-        if "seed" not in dims:
-            raise ValueError(f"{name} has dims {tuple(dims)}: name the axis of replicates 'seed'")
-        samples = samples.transpose("seed", ...)
-    array = numbers(name, samples)
-    if array.ndim == 0:
-        raise ValueError(f"{name} must have shape (seed, *cells), got one number {array:g}")
-    return array
-
-
-def nonfinite(samples: Any) -> Lanes:
-    """Count the entries that are NaN or infinite.
-
-    >>> nonfinite([[0.1, float("nan")], [0.2, 0.3]])
-    Lanes(bad=1, total=4)
-    """
-    array = numbers("samples", samples)
-    return Lanes(int(np.sum(~np.isfinite(array))), array.size)
-
-
-def fraction(name: str, x: float, high: float = 1.0) -> float:
-    """Return x as a float; refuse anything outside the open interval (0, high)."""
-    if not 0 < x < high:
-        raise ValueError(f"{name} must lie strictly between 0 and {high:g}, got {x:g}")
-    return float(x)
 
 
 def mean_interval(samples: Any, level: float = 0.95, axis: int = 0) -> Interval:
@@ -120,6 +66,83 @@ def mean_interval(samples: Any, level: float = 0.95, axis: int = 0) -> Interval:
     mean = np.where(finite, mean, np.nan)
     low, high = np.where(finite, mean - half, -np.inf), np.where(finite, mean + half, np.inf)
     return Interval(mean, low, high)
+
+
+def skewness(samples: Any) -> np.ndarray:
+    """Return m_3 / m_2^(3/2) of the samples over seeds; 0 where they are all equal or non-finite.
+
+    >>> bool(skewness([0.0, 0.0, 3.0]).round(3) == 0.707)
+    True
+    """
+    x = by_seed("samples", samples).astype(float)
+    varied = np.all(np.isfinite(x), axis=0) & np.any(x != x[0], axis=0)
+    x = np.where(varied, x, 0.0)
+    x = x - x.mean(axis=0)
+    x = x / np.where(varied, np.max(np.abs(x), axis=0), 1.0)  # so that no power underflows
+    return np.asarray(np.mean(x**3, axis=0) / np.where(varied, np.mean(x**2, axis=0), 1.0) ** 1.5)
+
+
+def skew_interval(samples: Any, level: float = 0.95) -> Interval:
+    """Return Student's t interval of the mean, widened on the side of the seeds' long tail.
+
+    The studentised mean S = sqrt(n) (mean - mu) / sd of samples of skewness g is skewed the other
+    way: P(S <= x) = Phi(x) + g (2 x^2 + 1) phi(x) / (6 sqrt(n)) + O(1/n), so its quantiles are
+    those of t less g (2 t^2 + 1) / (6 sqrt(n)) (Cornish-Fisher; N. J. Johnson, "Modified t tests
+    and confidence intervals for asymmetrical populations", JASA 73, 1978). Both limits should move
+    by that much of sd / sqrt(n) towards the long tail; here only the outer one does, for g is
+    estimated. Symmetric samples give Student's t.
+
+    Open and zero-width cells as in `mean_interval`.
+
+    >>> iv = skew_interval([1.0, 1.0, 1.0, 5.0])
+    >>> bool(iv.high - iv.estimate > iv.estimate - iv.low)
+    True
+    """
+    t, g, n = mean_interval(samples, level), skewness(samples), len(by_seed("samples", samples))
+    if n == 1:
+        return t
+    quantile = -special.stdtrit(n - 1, (1 - level) / 2)
+    error = np.where(np.isfinite(t.low), t.half, 0.0) / quantile
+    shift = error * g * (2 * quantile**2 + 1) / (6 * np.sqrt(n))
+    return Interval(t.estimate, t.low + np.minimum(shift, 0), t.high + np.maximum(shift, 0))
+
+
+def proportion_interval(hits: Any, n: int, level: float = 0.95) -> Interval:
+    """Return the exact interval (Clopper-Pearson) of the probability of an event.
+
+    hits: how many of n seeds saw the event, any shape. Beta quantiles at (1 - level)/2 on each
+    side: covers at least at its level for every probability and every n, also where no seed (or
+    every seed) saw it: then one limit is 0 (1) and the other 1 - ((1 - level)/2)^(1/n) (its
+    complement).
+
+    >>> iv = proportion_interval(0, 16)
+    >>> f"{iv.estimate:.1f} in [{iv.low:.3f}, {iv.high:.3f}]"
+    '0.0 in [0.000, 0.206]'
+    """
+    tail, n = (1 - fraction("level", level)) / 2, count("n", n)
+    k = numbers("hits", hits).astype(float)
+    if not np.all((k >= 0) & (k <= n) & (k == np.round(k))):
+        raise ValueError(f"hits must be whole numbers in 0..{n}, got {k.flat[0]:g} ...")
+    low = special.betaincinv(np.maximum(k, 1), n - k + 1, tail)
+    high = special.betaincinv(k + 1, np.maximum(n - k, 1), 1 - tail)
+    return Interval(k / n, np.where(k == 0, 0.0, low), np.where(k == n, 1.0, high))
+
+
+def deciding_interval(
+    samples: np.ndarray, values: np.ndarray, level: float, events: bool | None
+) -> tuple[Interval, np.ndarray]:
+    """Return the limits of the mean that a test decides by, and which cells got exact ones.
+
+    Those of `skew_interval`; Clopper-Pearson where a cell is a proportion: its samples
+    are all 0 or 1 and `events` is True, or is None and they differ or 0 < values < 1.
+    """
+    n, iv = len(samples), skew_interval(samples, level)
+    binary = np.all((samples == 0) | (samples == 1), axis=0)
+    chance = np.any(samples != samples[0], axis=0) | ((values > 0) & (values < 1))
+    share = binary & (chance if events is None else bool(events))
+    exact = proportion_interval(np.where(share, np.nansum(samples, axis=0), 0), n, level)
+    low, high = np.where(share, exact.low, iv.low), np.where(share, exact.high, iv.high)
+    return Interval(iv.estimate, low, high), share
 
 
 def generator(key: Any) -> np.random.Generator:
@@ -192,38 +215,6 @@ def bootstrap_interval(
         bca = np.stack(result.confidence_interval)
         low[varying], high[varying] = np.where(np.isfinite(bca).all(axis=0), bca, percentile)
     return Interval(*(a.reshape(cells) for a in (estimate, low, high)))
-
-
-def slope_interval(sizes: Any, values: Any, level: float = 0.95, log: bool = True) -> Interval:
-    """Return the t interval over seeds of the least-squares slope, log(values) on log(sizes).
-
-    values: (seed, size). Each seed gives one slope, so sizes may share a seed (paired) and may be
-    correlated. The slope is that of E[log value]; it equals the slope of log E[value] where the
-    relative spread is the same at every size. `log=False` fits values on sizes.
-
-    >>> iv = slope_interval([1, 10, 100], [[2.0, 0.2, 0.02], [5.0, 0.5, 0.05]])
-    >>> f"{iv.estimate:.3f}"
-    '-1.000'
-    """
-    x, y = numbers("sizes", sizes).astype(float), by_seed("values", values).astype(float)
-    if x.ndim != 1 or y.ndim != 2 or y.shape[1] != len(x):
-        raise ValueError(
-            f"values must have shape (seed, size) beside sizes (size,), got {y.shape} and {x.shape}"
-        )
-    if not np.all(np.isfinite(x)) or len(np.unique(x)) < 2:
-        raise ValueError(
-            f"sizes must be finite and hold two different ones, got {x.tolist()!s:.60}"
-        )
-    if log:
-        for name, a in (("sizes", x), ("values", y)):
-            if np.any(a <= 0):
-                first = a[a <= 0].flat[0]
-                raise ValueError(f"{name} must be positive to take logs, got {first:g}: log=False?")
-        x, y = np.log(x), np.log(y)
-    x = x - x.mean()
-    with np.errstate(invalid="ignore"):
-        slopes = np.sum(y * x, axis=1) / np.sum(x * x)
-    return mean_interval(slopes, level)
 
 
 def cell_alpha(

@@ -14,11 +14,53 @@ import numpy as np
 from scipy import special
 
 from jaxrobust._check import count
-from jaxrobust.lab.judgement import Judgement, Outcome, notes, settle, threshold
-from jaxrobust.lab.stats import by_seed, fraction, generator, nonfinite, numbers, slope_interval
+from jaxrobust.lab.judgement import (
+    Judgement,
+    Outcome,
+    by_seed,
+    fraction,
+    nonfinite,
+    notes,
+    numbers,
+    settle,
+    threshold,
+)
+from jaxrobust.lab.stats import Interval, generator, mean_interval
 
 _CHUNK = 2**22  # numbers held at once while seeds are resampled
 _ALL = np.ones((), dtype=bool)
+
+
+def slope_interval(sizes: Any, values: Any, level: float = 0.95, log: bool = True) -> Interval:
+    """Return the t interval over seeds of the least-squares slope, log(values) on log(sizes).
+
+    values: (seed, size). Each seed gives one slope, so sizes may share a seed (paired) and may be
+    correlated. The slope is that of E[log value]; it equals the slope of log E[value] where the
+    relative spread is the same at every size. `log=False` fits values on sizes.
+
+    >>> iv = slope_interval([1, 10, 100], [[2.0, 0.2, 0.02], [5.0, 0.5, 0.05]])
+    >>> f"{iv.estimate:.3f}"
+    '-1.000'
+    """
+    x, y = numbers("sizes", sizes).astype(float), by_seed("values", values).astype(float)
+    if x.ndim != 1 or y.ndim != 2 or y.shape[1] != len(x):
+        raise ValueError(
+            f"values must have shape (seed, size) beside sizes (size,), got {y.shape} and {x.shape}"
+        )
+    if not np.all(np.isfinite(x)) or len(np.unique(x)) < 2:
+        raise ValueError(
+            f"sizes must be finite and hold two different ones, got {x.tolist()!s:.60}"
+        )
+    if log:
+        for name, a in (("sizes", x), ("values", y)):
+            if np.any(a <= 0):
+                first = a[a <= 0].flat[0]
+                raise ValueError(f"{name} must be positive to take logs, got {first:g}: log=False?")
+        x, y = np.log(x), np.log(y)
+    x = x - x.mean()
+    with np.errstate(invalid="ignore"):
+        slopes = np.sum(y * x, axis=1) / np.sum(x * x)
+    return mean_interval(slopes, level)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +125,23 @@ class Shape:
     samples: (seed, *cells); predicate: array of shape (*cells) -> bool; statistic reduces an axis,
     f(x, axis=0). Whole seeds are resampled and the predicate is asked of the resampled statistic.
     measured is the share of resamples in which it holds: confirmed from 1 - level/2 up, refuted
-    from level/2 down, else inconclusive. Fewer than 3 seeds are inconclusive.
+    from level/2 down, else inconclusive; never against what all seeds together show. Fewer than 3
+    seeds are inconclusive.
 
     The plain bootstrap spreads too little for few seeds, so each resampled statistic is moved
     away from that of all seeds by c = sqrt(n / (n - 1)) * t_{1 - level/2, n - 1} / z_{1 - level/2}
     (T. Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69,
-    2015, expands the percentiles by the same factor). A tie between two cells is then
-    refuted about level / 2 of the time from 3 seeds on. Many ties at once are another matter: k
-    equal means are seldom in order, so a weak ordering wants slack in its predicate.
+    2015, expands the percentiles by the same factor). Where one comparison decides, a
+    tie is then refuted about level / 2 of the time (2.5 %; measured 3.1 % at 8 seeds, 2.3 % at 32)
+    and confirmed as often. Skewness is not corrected: the mean of log-normal (sigma = 1) seeds is
+    put below a mark that it meets 15 % of the time at 8 seeds, 11 % at 32.
+
+    Where several comparisons are close at once the share is not an error level (B. Efron and R.
+    Tibshirani, "The problem of regions", Annals of Statistics 26, 1998): "all are in order" is
+    refuted too often (of 3 equal means 19 % of the time, of 5 92 %), "one of them is
+    above" is confirmed too often (of 3 means that equal the mark 30 %, of 5 69 %). A weak ordering
+    wants slack in its predicate, or is a `Bound` of 0 on the paired differences, which is corrected
+    for their number; for "one of them" fix before the run which one.
 
     >>> def rises(mean):
     ...     return bool(np.all(np.diff(mean) > 0))
@@ -143,10 +194,11 @@ class Shape:
             return Judgement.of(Outcome.INCONCLUSIVE, 1.0, None, None, n, cells, detail)
         share = self.share(key, level)
         observed = self._holds(np.asarray(self.statistic(self.samples.astype(float), axis=0)))
-        if share >= 1 - level / 2:
+        verdict = Outcome.INCONCLUSIVE
+        if observed and share >= 1 - level / 2:
             verdict = Outcome.CONFIRMED
-        else:
-            verdict = Outcome.REFUTED if share <= level / 2 else Outcome.INCONCLUSIVE
+        elif not observed and share <= level / 2:
+            verdict = Outcome.REFUTED
         detail = (
             f"the shape {'holds' if observed else 'fails'} for all {n} seeds together and holds in "
             f"{share:.2%} of {self.resamples} resamples of the seeds, {1 - level / 2:.2%} wanted"

@@ -11,16 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as sps
 
+from jaxrobust.lab.judgement import by_seed, nonfinite, numbers
 from jaxrobust.lab.stats import (
     bootstrap_interval,
-    by_seed,
     cell_alpha,
     generator,
     mean_interval,
-    nonfinite,
-    numbers,
-    slope_interval,
 )
+from jaxrobust.lab.trends import slope_interval
 
 KEY = jax.random.key(7)
 
