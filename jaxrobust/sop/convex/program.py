@@ -93,6 +93,8 @@ def _arguments(J: Any, y: Any, lam: Any) -> tuple[Array, Array, Array]:
     y = _check.real("y", y)
     _check.shaped("y", y, (None,) * (max(1, min(2, y.ndim)) - 1) + (J.shape[-2],))
     lam = _check.numbers("lam", lam, dtype=J.dtype)
+    if lam.size == 0:
+        raise ValueError(f"lam must hold at least one number, got shape {lam.shape}")
     if lam.ndim > 1:
         raise ValueError(f"lam must be a number or have shape (lanes,), got {lam.shape}")
     lanes = {J.shape[:-2], y.shape[:-1], lam.shape} - {()}
