@@ -134,11 +134,11 @@ def deciding_interval(
     """Return the limits of the mean that a test decides by, and which cells got exact ones.
 
     Those of `skew_interval`; Clopper-Pearson where a cell is a proportion: its samples
-    are all 0 or 1 and `events` is True, or is None and they differ or 0 < values < 1.
+    are all 0 or 1 and `events` is True, or is None and 0 < values < 1 (else they may be counts).
     """
     n, iv = len(samples), skew_interval(samples, level)
     binary = np.all((samples == 0) | (samples == 1), axis=0)
-    chance = np.any(samples != samples[0], axis=0) | ((values > 0) & (values < 1))
+    chance = (values > 0) & (values < 1)  # elsewhere it may be a count that was never above 1
     share = binary & (chance if events is None else bool(events))
     exact = proportion_interval(np.where(share, np.nansum(samples, axis=0), 0), n, level)
     low, high = np.where(share, exact.low, iv.low), np.where(share, exact.high, iv.high)

@@ -73,8 +73,9 @@ def _refine(
         nu, residual, best, best_gap, count, _ = carry
         nu = jnp.clip(nu + change(jnp.where(free, residual, 0.0)), -1.0, 1.0)
         now, residual = gap(program, nu)
-        best = jnp.where(now < best_gap, nu, best)
-        return nu, residual, best, jnp.minimum(now, best_gap), count + 1, now < 0.1 * best_gap
+        better = now < best_gap  # False for a NaN
+        best, then = jnp.where(better, nu, best), jnp.where(better, now, best_gap)
+        return nu, residual, best, then, count + 1, now < 0.1 * best_gap
 
     nu = jnp.where(free, jnp.clip(nu, -1.0, 1.0), jnp.sign(nu))
     now, residual = gap(program, nu)

@@ -21,7 +21,8 @@ class Factored(NamedTuple):
 def factor(J: Any, rank: Any = None) -> Factored:
     """Factor J = core basis' by one singular value decomposition, to be shared by many y and lam.
 
-    With theta = basis t the program keeps its form, |theta| = |t|, and J is only N x r.
+    With theta = basis t the program keeps its form, |theta| = |t|, and J is only N x r. A
+    certificate then speaks of core basis', which is J to within about max(N, p) eps |J|.
 
     Parameters
     ----------

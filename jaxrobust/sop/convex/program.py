@@ -71,6 +71,7 @@ def solve_l1(
     J, basis = (J.core, J.basis) if isinstance(J, Factored) else (J, None)
     J, y, lam = _arguments(J, y, lam)
     _check.number("tol", tol)
+    tol = float(tol)
     shape = jnp.broadcast_shapes(J.shape[:-2], y.shape[:-1], lam.shape)
     run = _compiled(tol)
     if not shape:
@@ -150,10 +151,10 @@ def _solver(tol: float):
         sure = result.status == Status.CERTIFIED
 
         def lane(each):
-            sure, y, lam, found, result = each
-            return jax.lax.cond(sure, lambda: result, lambda: again(J, y, lam, found, tol))
+            sure, y, lam, result = each
+            return jax.lax.cond(sure, lambda: result, lambda: again(J, y, lam, result, tol))
 
-        lanes = (sure, y, lam, found, result)
+        lanes = (sure, y, lam, result)
         return jax.lax.cond(jnp.all(sure), lambda: result, lambda: jax.lax.map(lane, lanes))
 
     @together.def_vmap

@@ -38,20 +38,23 @@ def single(J: Array, y: Array, lam: Array, tol: float) -> L1Solution:
     result = certify(J, y, lam, found.nu, tol, found.steps)
     # A `cond`, out of which XLA does not move the forming of K, as it would out of a `while`.
     return jax.lax.cond(
-        result.status == Status.CERTIFIED, lambda: result, lambda: again(J, y, lam, found, tol)
+        result.status == Status.CERTIFIED, lambda: result, lambda: again(J, y, lam, result, tol)
     )
 
 
-def again(J: Array, y: Array, lam: Array, found: Found, tol: float) -> L1Solution:
-    """Solve by the interior point in double precision what another method did not."""
-    best = _better(found, interior.double(prepare(J, y / lam), AIM * tol))
-    result = certify(J, y, lam, best.nu, tol, best.steps)
-    stalled = (result.status == Status.NOT_CONVERGED) & (best.steps < interior.STEPS)
-    return result._replace(status=jnp.where(stalled, Status.STALLED, result.status))
+def again(J: Array, y: Array, lam: Array, first: L1Solution, tol: float) -> L1Solution:
+    """Solve by the interior point in double precision what another method did not certify."""
+    found = interior.double(prepare(J, y / lam), AIM * tol)
+    second = certify(J, y, lam, found.nu, tol, found.steps)
+    stalled = (second.status == Status.NOT_CONVERGED) & (found.steps < interior.STEPS)
+    second = second._replace(status=jnp.where(stalled, Status.STALLED, second.status))
+    keep = first.gap < second.gap  # of two certificates; False for a NaN
+    kept = jax.tree.map(lambda a, b: jnp.where(keep, a, b), first, second)
+    return kept._replace(iterations=first.iterations + second.iterations)
 
 
 def _better(first: Found, second: Found) -> Found:
     """Keep the answer with the smaller gap (a NaN is none) and count the steps of both."""
-    take = ~(first.gap <= second.gap)
+    take = second.gap < first.gap
     nu = jnp.where(take, second.nu, first.nu)
     return Found(nu, jnp.where(take, second.gap, first.gap), first.steps + second.steps)

@@ -32,8 +32,13 @@ def halves(
         take = jnp.minimum(jnp.arange(i * size, (i + 1) * size), lanes - 1)
         return [x if axis is None else x[take] for x, axis in zip(batch, axes, strict=True)]
 
-    work = [part(i) for i in range(parts)]
-    done = list(_pool(parts).map(lambda x: jax.block_until_ready(run(*x)), work))
+    wide = jnp.result_type(float) == jnp.float64  # `with jax.enable_x64()` holds in one thread only
+
+    def compute(lanes):
+        with jax.enable_x64(wide):
+            return jax.block_until_ready(run(*lanes))
+
+    done = list(_pool(parts).map(compute, [part(i) for i in range(parts)]))
     return jax.tree.map(lambda *x: jnp.concatenate(x)[:lanes], *done)
 
 
