@@ -87,7 +87,7 @@ def certify(J: Array, y: Array, lam: Array, nu: Array, tol: Any, count: Array) -
     at_limit = flushed | ((seen <= 8 * hidden) & (relative <= jnp.maximum(1e-2, tol)))
     status = jnp.where(at_limit, Status.ROUNDING_LIMIT, Status.NOT_CONVERGED)
     status = jnp.where(relative <= tol, Status.CERTIFIED, status)
-    status = jnp.where(jnp.isfinite(relative) | flushed, status, Status.NOT_FINITE)
+    status = jnp.where(jnp.isfinite(relative) | (flushed & sound), status, Status.NOT_FINITE)
     return L1Solution(lam * theta, lam * s, lam * nu, relative, status, count)
 
 

@@ -93,6 +93,8 @@ def _arguments(J: Any, y: Any, lam: Any) -> tuple[Array, Array, Array]:
     _check.shaped("J", J, (None,) * max(2, min(3, J.ndim)))
     y = _check.real("y", y)
     _check.shaped("y", y, (None,) * (max(1, min(2, y.ndim)) - 1) + (J.shape[-2],))
+    _normal("y", y)
+    _normal("lam", _check.real("lam", lam))
     lam = _check.numbers("lam", lam, dtype=J.dtype)
     if lam.size == 0:
         raise ValueError(f"lam must hold at least one number, got shape {lam.shape}")
@@ -103,13 +105,16 @@ def _arguments(J: Any, y: Any, lam: Any) -> tuple[Array, Array, Array]:
         raise ValueError(
             f"J, y and lam must have as many lanes, got J {J.shape}, y {y.shape}, lam {lam.shape}"
         )
-    for name, x in (("y", y), ("lam", lam)):
-        values, tiny = _check.concrete(x), jnp.finfo(x.dtype).tiny
-        if values is not None and ((values != 0) & (abs(values) < tiny)).any():
-            raise ValueError(
-                f"{name} holds numbers below {tiny:.1e}, which count as 0: scale y and lam up"
-            )
     return J, y.astype(J.dtype), lam
+
+
+def _normal(name: str, x: Any) -> None:
+    """Refuse numbers so small that XLA takes them for 0."""
+    values, tiny = _check.concrete(x), jnp.finfo(jnp.result_type(float)).tiny
+    if values is not None and ((values != 0) & (abs(values) < tiny)).any():
+        raise ValueError(
+            f"{name} holds numbers below {tiny:.1e}, which count as 0: scale y and lam up"
+        )
 
 
 @lru_cache
