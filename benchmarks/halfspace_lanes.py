@@ -32,6 +32,7 @@ from benchmarks import halfspace_peers as peers
 from benchmarks.descent_sweep import _compile_clock
 from benchmarks.numpy_peers import machine
 from jaxrobust import _check, halfspace, lab
+from jaxrobust._machine import cores
 from jaxrobust.lab import block
 
 TOLERANCE = 1e-9  # on max |w - w'| in float64; float32 is reported
@@ -98,12 +99,12 @@ class Front:
     """`over`, compiled for a share of the seeds; a share is in flight for each core."""
 
     def __init__(self, config: Config, seeds: int, dtype: str) -> None:
-        self.share = -(-seeds // block.cores())
+        self.share = -(-seeds // cores())
         shapes = (config.steps, config.d), (config.rates, config.steps)
         empty = [jax.ShapeDtypeStruct((self.share, *s), np.dtype(dtype)) for s in shapes]
         start = time.perf_counter()
         lowered = jax.jit(partial(over, config)).lower(*empty)
-        self.run = block._compile(lowered, jax.default_backend() == "cpu")
+        self.run = block.compiled(lowered, jax.default_backend())
         self.compile = time.perf_counter() - start
 
     def __call__(self, batch: peers.Batch) -> tuple[np.ndarray, float]:
@@ -112,7 +113,7 @@ class Front:
         shares = [jax.device_put([v[i : i + self.share] for v in batch]) for i in firsts]
         jax.block_until_ready(shares)
         w = np.empty((*batch.y.shape[:2], batch.x.shape[2]), batch.x.dtype)
-        with ThreadPoolExecutor(block.cores()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             start = time.perf_counter()
             found = list(pool.map(lambda share: np.asarray(self.run(*share)), shares))
             seconds = time.perf_counter() - start
@@ -138,7 +139,7 @@ def front_door(config: Config, dtype: str) -> tuple[float, float]:
 
     clock = _compile_clock()
     clock.clear()
-    width = config.rates * -(-min(config.seeds, config.at_once) // block.cores())
+    width = config.rates * -(-min(config.seeds, config.at_once) // cores())
     options = {"key": jax.random.key(0), "width": width, "progress": False}
     start = time.perf_counter()
     found = lab.sweep(trial, {"rate": config.eta}, config.seeds, **options)
@@ -222,12 +223,12 @@ def main(config: Config) -> int:
     """Time all methods, print the tables, return 0 if their results agree."""
     jax.config.update("jax_enable_x64", True)
     print(
-        f"{machine(block.cores())}\n"
+        f"{machine(cores())}\n"
         f"{config.all_seeds * config.rates} lanes ({config.all_seeds} seeds x {config.rates} rates)"
         f" of {config.steps} normalized updates, d = {config.d}; seconds for all of them:\n"
         f"{config.seeds} seeds are run, and the times scaled; of the NumPy loop only "
         f"{config.timed_steps} steps of {config.timed_lanes} lanes.\n"
-        f"{config.repeats} repetitions, interleaved; numba and jaxrobust on {block.cores()} cores, "
+        f"{config.repeats} repetitions, interleaved; numba and jaxrobust on {cores()} cores, "
         "NumPy on one."
     )
     loops, agree = peers.numba_loops(), True

@@ -38,7 +38,7 @@ from benchmarks.l1_reference import optima
 from benchmarks.l1_table import Row, Time, details, markdown, save
 from benchmarks.numpy_peers import machine
 from jaxrobust import sop
-from jaxrobust.lab import block
+from jaxrobust._machine import cores
 
 TARGET, KIND = 1e-10, 1e-6  # the second for what gives no nu, beside the first
 
@@ -102,7 +102,7 @@ def ours(
     cell: Cell, problem: Problem, optimum: np.ndarray, threads: int | None
 ) -> tuple[Time, Callable[[], Any] | None]:
     """Compile and certify; what the package cannot do yet is a note in the table."""
-    found = Time("jaxrobust", threads=threads or block.cores())
+    found = Time("jaxrobust", threads=threads or cores())
     try:
         run = solver(cell, problem, threads)
         found.first_call, solution = ladder.clock(run)
@@ -216,7 +216,7 @@ def main(config: Config) -> int:
     with ladder.blas(1):
         peers = installed(config)
         versions = ", ".join(f"{peer.name} {version(peer.wheel)}" for peer in peers)
-        about = {"machine": machine(block.cores()), "peers": versions}
+        about = {"machine": machine(cores()), "peers": versions}
         print(f"{about['machine']}\n{versions}\nfloat64; one BLAS thread but where it says two")
         rows: list[Row] = []
         for cell in (cell for cell in CELLS if cell.name in config.cells):

@@ -1,19 +1,12 @@
-"""A sweep's unit of work: Sb seeds x Cb cells in one compiled program.
-
-A block is a pure function of its number. Seed i sits in block row `i // Sb`, slot `i % Sb`; cell c
-sits in group `c // Cb`, slot `c % Cb`. Slots whose seed was not asked for are run all the same,
-with that seed's own key, so a lane always has the same neighbours: its bits cannot depend on how
-many seeds were asked for, on their order, on chunks, threads or restarts.
-"""
+"""A sweep's unit of work: Sb seeds x Cb cells in one compiled program, see `jaxrobust.lab.grid`."""
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import jax
@@ -21,64 +14,26 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core as jex
 
+from jaxrobust._machine import cores
+from jaxrobust.lab import memory
+from jaxrobust.lab.grid import Grid
 from jaxrobust.lab.tracing import Traced, waits_in_pool, with_consts
 
-# XLA's CPU runtime puts a program's independent operations on a pool of its own. In order
-# instead: the cores have a block each, and fewer threads of the pool are held (see `_room`).
-IN_ORDER: dict[str, str | bool] = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Grid:
-    """The fixed seats of every lane: `cells` cells, blocks of Sb seeds by Cb cells."""
-
-    cells: int
-    block_seeds: int
-    block_cells: int
-
-    @classmethod
-    def of(cls, cells: int, width: int, most_seeds: int) -> Grid:
-        """Cut the cells into equal groups of at most `width`; fill up with seeds.
-
-        >>> Grid.of(cells=100, width=64, most_seeds=8)
-        Grid(cells=100, block_seeds=1, block_cells=50)
-        """
-        groups = -(-cells // width)
-        block_cells = -(-cells // groups)
-        return cls(cells, max(1, min(width // block_cells, most_seeds)), block_cells)
-
-    @property
-    def groups(self) -> int:
-        """Number of groups of cells."""
-        return -(-self.cells // self.block_cells)
-
-    @property
-    def lanes(self) -> int:
-        """Lanes in a block, padding included."""
-        return self.block_seeds * self.block_cells
-
-    def blocks(self, seeds: np.ndarray) -> list[int]:
-        """Return the numbers of the blocks in which the seeds sit, in increasing order."""
-        rows = np.unique(seeds // self.block_seeds)
-        return [int(r) * self.groups + g for r in rows for g in range(self.groups)]
-
-    def seeds_of(self, block: int) -> np.ndarray:
-        """Return the Sb seeds of a block."""
-        first = block // self.groups * self.block_seeds
-        return np.arange(first, first + self.block_seeds, dtype=np.uint32)
-
-    def cells_of(self, group: int) -> np.ndarray:
-        """Return the Cb cells of a group; past the end the last cell is repeated."""
-        first = group * self.block_cells
-        return np.minimum(np.arange(first, first + self.block_cells), self.cells - 1)
-
-    def place(self, block: int, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray, slice]:
-        """Return where a block goes: rows of the result, their slots in the block, cells."""
-        row, group = divmod(block, self.groups)
-        rows = np.flatnonzero(seeds // self.block_seeds == row)
-        first = group * self.block_cells
-        end = min(first + self.block_cells, self.cells)
-        return rows, seeds[rows] % self.block_seeds, slice(first, end)
+ENGINE = 1  # raise it when a change here moves bits: stores of the old engine are refused then
+# On a CPU: bits that do not know the size of XLA's thread pool, which is the number of cores or of
+# forced host devices, whichever is larger. The cores have a block each instead.
+OPTIONS: dict[str, str | bool] = {
+    # Independent operations one after another, not spread over the pool.
+    "xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",
+    # Eigen's Fourier transforms are cut by the pool's size.
+    "xla_cpu_multi_thread_eigen": False,
+    # So are YNNPACK's sums from 256 KiB on: XLA's own in their place, YNNPACK for products only.
+    # Free in SOP descent and its program, halfspaces and a network; sums over short rows of exp(x)
+    # take twice the time.
+    "xla_cpu_experimental_ynn_fusion_type": (
+        "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
+    ),
+}
 
 
 def program(traced: Traced, grid: Grid, impl: str) -> Callable[..., list[jax.Array]]:
@@ -106,17 +61,20 @@ def program(traced: Traced, grid: Grid, impl: str) -> Callable[..., list[jax.Arr
     return block
 
 
+def as_run(traced: Traced, key: jax.Array, columns: dict[str, jax.Array]) -> jex.ClosedJaxpr:
+    """Trace two seeds by two cells: under vmap a trial may do other things than for one lane."""
+    grid = Grid(cells=2, block_seeds=2, block_cells=2)
+    start = [c[np.zeros(2, int)] for c in columns.values()]
+    return jax.make_jaxpr(program(traced, grid, str(jax.random.key_impl(key))))(
+        traced.jaxpr.consts, jax.random.key_data(key), grid.seeds_of(0), start
+    )
+
+
 def _map(f: Callable[..., list[jax.Array]], size: int, x: Any) -> list[jax.Array]:
     """Return vmap(f)(x), without a batch axis inside where there is only one lane."""
     if size > 1:
         return jax.vmap(f)(x)
     return [y[None] for y in f(jax.tree.map(lambda v: v[0], x))]
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def compute(
@@ -128,10 +86,11 @@ def compute(
     devices: Sequence[Any],
     threads: int | None,
 ) -> Generator[tuple[int, list[np.ndarray]], None, None]:
-    """Run blocks and yield (number, outputs) as they finish, in no particular order.
+    """Compile, then return blocks to run: (number, outputs) as they finish, in no order.
 
     XLA keeps one core busy at these sizes: on a CPU as many blocks are in flight as there are
-    cores. Elsewhere two a device, so that copying one hides behind computing the next.
+    cores. Elsewhere two a device, so that copying one hides behind computing the next. Fewer where
+    the memory is short; MemoryError where not one block fits.
     """
     used = list(devices[: max(1, len(todo))])
     cpu = used[0].platform == "cpu"
@@ -145,24 +104,46 @@ def compute(
     ).jaxpr
     if cpu and waits_in_pool(whole):
         threads = min(threads, _room())
-    seats = []
+    # One block a device, from threads. One program sharded over the devices gave the same bits, no
+    # less speed and one compilation, but it is another program for every number of devices, which
+    # promises no bits, and it runs in lock-step: all wait for the slowest lane of a round.
+    inputs, lowered = [], []
     for device in used:
         fixed = jax.device_put((traced.jaxpr.consts, jax.random.key_data(key)), device)
         groups = [
             jax.device_put([c[grid.cells_of(g)] for c in columns], device)
             for g in range(grid.groups)
         ]
+        inputs.append((device, fixed, groups))
         seeds = jax.device_put(grid.seeds_of(0), device)
-        lowered = jitted.lower(*fixed, seeds, groups[0])
-        seats.append((device, fixed, groups, _compile(lowered, cpu)))
+        lowered.append(jitted.lower(*fixed, seeds, groups[0]))
+    with _out_of_memory(grid), ThreadPoolExecutor(min(len(used), cores())) as pool:
+        calls = list(pool.map(compiled, lowered, [d.platform for d in used]))
+    if cpu:
+        threads = memory.threads_for(calls[0], threads, grid.lanes)
 
     def run(turn: int, block: int) -> tuple[int, list[np.ndarray]]:
-        device, fixed, groups, compiled = seats[turn % len(seats)]
-        seeds = jax.device_put(grid.seeds_of(block), device)
-        return block, [np.asarray(y) for y in compiled(*fixed, seeds, groups[block % grid.groups])]
+        (device, fixed, groups), call = inputs[turn % len(used)], calls[turn % len(used)]
+        with _out_of_memory(grid):
+            seeds = jax.device_put(grid.seeds_of(block), device)
+            return block, [np.asarray(y) for y in call(*fixed, seeds, groups[block % grid.groups])]
 
-    with _one_blas_thread() if cpu else nullcontext():
-        yield from _in_flight(run, enumerate(todo), threads)
+    def running() -> Generator[tuple[int, list[np.ndarray]], None, None]:
+        with _one_blas_thread() if cpu else nullcontext():
+            yield from _in_flight(run, enumerate(todo), threads)
+
+    return running()
+
+
+@contextmanager
+def _out_of_memory(grid: Grid) -> Iterator[None]:
+    """Say in one line what to do where XLA runs out of memory."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise memory.too_much(grid.lanes, grid.lanes // 2) from None
 
 
 def _room() -> int:
@@ -175,14 +156,22 @@ def _room() -> int:
     return max(1, max(pool, jax.local_device_count("cpu")) - 1)
 
 
-def _compile(lowered: Any, cpu: bool) -> Any:
-    """Compile, on a CPU with the operations in order where this XLA knows how."""
-    if cpu:
+def compiled(lowered: Any, platform: str) -> Any:
+    """Compile a lowered program as a sweep does: on a CPU with the `OPTIONS` that this XLA knows.
+
+    >>> lowered = jax.jit(jnp.sin).lower(0.0)
+    >>> float(compiled(lowered, "cpu")(0.0))
+    0.0
+    """
+    options = dict(OPTIONS) if platform == "cpu" else {}
+    while options:
         try:
-            return lowered.compile(IN_ORDER)
+            return lowered.compile(options)
         except jax.errors.JaxRuntimeError as error:
-            if "option" not in str(error):
+            unknown = [name for name in options if name in str(error)]
+            if not unknown:
                 raise
+            del options[unknown[0]]
     return lowered.compile()
 
 

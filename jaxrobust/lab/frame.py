@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend import core as jex
 
+from jaxrobust.lab.block import ENGINE, OPTIONS
 from jaxrobust.lab.store import sha
 from jaxrobust.lab.tracing import Traced, digest
 
@@ -117,14 +122,18 @@ def describe(key: jax.Array, device: Any, block: Sequence[int]) -> dict[str, Any
         "key": np.asarray(jax.random.key_data(key)).tolist(),
         "key_impl": str(jax.random.key_impl(key)),
         "jax": jax.__version__,
+        "jaxlib": version("jaxlib"),
         "dtype": str(jnp.result_type(float)),
         "platform": device.platform,
         "device_kind": device.device_kind,
+        "processor": processor() if device.platform == "cpu" else "",
         "block": list(block),
     }
 
 
-def fingerprint(traced: Traced, values: Values, about: dict[str, Any]) -> dict[str, str]:
+def fingerprint(
+    traced: Traced, whole: jex.ClosedJaxpr, values: Values, about: dict[str, Any]
+) -> dict[str, str]:
     """Return a sha256 for each part of what makes a block's bits; the seeds are not among them."""
     modes = [
         str(getattr(jax.config, f"jax_{mode}", None))
@@ -132,12 +141,31 @@ def fingerprint(traced: Traced, values: Values, about: dict[str, Any]) -> dict[s
     ]
     outputs = [[n, str(s)] for n, s in zip(traced.names, traced.shapes, strict=True)]
     return {
-        "trial": sha(digest(traced.jaxpr), outputs),
+        "trial": sha(digest(traced.jaxpr), digest(whole), outputs),
         "axes": sha([[name, str(v.dtype), v.tolist()] for name, v in values.items()]),
         "key": sha(about["key"], about["key_impl"]),
         "block": sha(about["block"]),
-        "versions": sha(*(about[k] for k in ("jax", "dtype", "platform", "device_kind")), modes),
+        "versions": sha(about["jax"], about["jaxlib"], about["dtype"], modes),
+        "engine": sha(ENGINE, OPTIONS),
+        "device": sha(about["platform"], about["device_kind"], about["processor"]),
     }
+
+
+def processor() -> str:
+    """Return what the CPU's libraries choose their code by: its model and vector instructions."""
+    found = [platform.machine()]
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    except OSError:
+        return " ".join([*found, platform.processor()])
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            found.append(value.strip())
+        elif name.strip() in ("flags", "Features"):
+            kinds = ("avx", "fma", "sse", "amx", "asimd", "sve")
+            found.extend(sorted(x for x in value.split() if x.startswith(kinds)))
+    return " ".join(found)
 
 
 def nonfinite(x: np.ndarray) -> int:

@@ -9,10 +9,15 @@ from typing import Any, NamedTuple
 
 
 class Reporter(NamedTuple):
-    """Where a sweep reports: `tick(lanes done)` after every block, `say(line)` at the end."""
+    """Where a sweep reports.
+
+    `tick(lanes done)` after every block, `say(line)` at the end, `warn(line)` what must be known
+    whether or not progress is shown: it goes to stderr.
+    """
 
     tick: Callable[[int], object]
     say: Callable[[str], object]
+    warn: Callable[[str], object]
 
 
 @contextmanager
@@ -26,11 +31,11 @@ def reporter(progress: Any, total: int) -> Iterator[Reporter]:
     [(2, 4)]
     """
     if callable(progress):
-        yield Reporter(lambda done: progress(done, total), lambda line: None)
+        yield Reporter(lambda done: progress(done, total), lambda line: None, _stderr)
     elif not progress:
-        yield Reporter(lambda done: None, lambda line: None)
+        yield Reporter(lambda done: None, lambda line: None, _stderr)
     elif not sys.stderr.isatty():
-        yield Reporter(lambda done: None, lambda line: print(line, file=sys.stderr))
+        yield Reporter(lambda done: None, _stderr, _stderr)
     else:
         from rich import progress as bars
         from rich.console import Console
@@ -45,4 +50,9 @@ def reporter(progress: Any, total: int) -> Iterator[Reporter]:
         console = Console(stderr=True)
         with bars.Progress(*columns, console=console) as bar:
             task = bar.add_task("lanes", total=total)
-            yield Reporter(lambda done: bar.update(task, completed=done), console.print)
+            say = console.print
+            yield Reporter(lambda done: bar.update(task, completed=done), say, say)
+
+
+def _stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,11 +1,13 @@
 """A folder of finished blocks, so that a sweep killed at any instant goes on where it was.
 
-    manifest.json                     what made these blocks: a sha256 a part, words for people
-    blocks-<first>-<count>-<sha>.npz  some finished blocks; <sha> is the sha256 of the file itself
-    .tmp-<node>-<pid>-<n>             being written; left by a killed run it is swept away
+    manifest.json                             what made these blocks: a sha256 a part, and words
+    blocks-<first>-<count>-<print>-<sha>.npz  finished blocks of the sweep with this fingerprint
+    .tmp-<node>-<pid>-<mark>                  being written; left by a killed run it is swept away
 
-A file appears under its name only when it is whole on the disk (written aside, fsynced, renamed),
-and its name holds the checksum of its bytes: a torn, altered or foreign file is told by its name.
+A file appears under its name only when it is whole on the disk (written aside, fsynced, renamed).
+<print> is the sha256 of the manifest's parts and <sha> that of <print> and the file's bytes, both
+cut short: a torn, altered or foreign file is told from its name. Processes on any number of
+machines may write into one store: no file is written twice under one name with other content.
 The manifest does not know the number of seeds: a store may be extended, or read in part.
 """
 
@@ -13,21 +15,22 @@ from __future__ import annotations
 
 import hashlib
 import io
-import itertools
 import json
 import os
 import platform
 import re
+import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
-FORMAT = 1
-_NAME = re.compile(r"blocks-\d+-\d+-([0-9a-f]{32})\.npz")
-_serial = itertools.count()
+FORMAT = 2
+_NAME = re.compile(r"blocks-\d+-\d+-([0-9a-f]{12})-([0-9a-f]{32})\.npz")
+_MARK = secrets.token_hex(4)  # a restarted container often has the process number of the last
 
 
 class StoreError(RuntimeError):
@@ -55,22 +58,22 @@ class Store:
     """
 
     def __init__(self, path: Any, parts: dict[str, str], about: dict[str, Any]) -> None:
-        self.path = Path(path)
+        self.path, self.print = Path(path), sha(parts)[:12]
+        self._known: set[str] = set()  # files read or written by this object
         manifest = self.path / "manifest.json"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._sweep_away()
-            files = sorted(p for p in self.path.iterdir() if not p.name.startswith(".tmp-"))
-            if manifest in files:
-                self._compare(manifest, parts)
-            elif files:
+            files = sorted(p.name for p in self._files())
+            if not files:
+                text = json.dumps({"format": FORMAT, "parts": parts, "about": about}, indent=1)
+                self._put(text.encode(), manifest.name)
+            elif not manifest.exists():  # asked anew: another process may have just written it
                 raise StoreError(
-                    f"store {self.path} holds {files[0].name} but no manifest.json: "
+                    f"store {self.path} holds {files[0]} but no manifest.json: "
                     "give an empty or a new folder"
                 )
-            else:
-                text = json.dumps({"format": FORMAT, "parts": parts, "about": about}, indent=1)
-                self._put(text.encode(), "manifest.json")
+            self._compare(manifest, parts)
         except OSError as error:
             raise StoreError(
                 f"store {self.path} cannot be used as a folder: {error.strerror or error}: "
@@ -93,25 +96,40 @@ class Store:
                 f"differ{'s' if len(names) == 1 else ''}: give a new folder or remove this one"
             )
 
+    def _files(self) -> list[Path]:
+        """List the folder without hidden files: what is being written, and what NFS makes."""
+        return [p for p in self.path.iterdir() if not p.name.startswith(".")]
+
     def _sweep_away(self) -> None:
         """Remove what killed runs of this machine left half-written; spare those still alive."""
-        mine = re.compile(rf"\.tmp-{re.escape(platform.node())}-(\d+)-\d+")
+        mine = re.compile(rf"\.tmp-{re.escape(platform.node())}-(\d+)-([0-9a-f]{{8}})[0-9a-f]*")
         for file in self.path.iterdir():
-            if (match := mine.fullmatch(file.name)) and not _alive(int(match[1])):
-                file.unlink(missing_ok=True)
+            match = mine.fullmatch(file.name)
+            if match is None or match[2] == _MARK:
+                continue
+            if int(match[1]) == os.getpid() or not _alive(int(match[1])):
+                with suppress(OSError):  # a finished store may be read where none can write
+                    file.unlink(missing_ok=True)
 
     def _put(self, data: bytes, name: str) -> None:
         """Write a file so that it is seen whole or not at all, a power cut included."""
-        aside = self.path / f".tmp-{platform.node()}-{os.getpid()}-{next(_serial)}"
-        with open(aside, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, self.path / name)
+        mark = _MARK + secrets.token_hex(4)
+        aside = self.path / f".tmp-{platform.node()}-{os.getpid()}-{mark}"
+        try:
+            with open(aside, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, self.path / name)
+        except BaseException:  # a full disk, Ctrl-C
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+            raise
         if hasattr(os, "O_DIRECTORY"):  # the rename itself must reach the disk
             folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                os.fsync(folder)
+                with suppress(OSError):  # not every network file system knows this
+                    os.fsync(folder)
             finally:
                 os.close(folder)
 
@@ -124,26 +142,33 @@ class Store:
         arrays = {f"out{i}": np.stack(column) for i, column in enumerate(outputs)}
         np.savez(buffer, allow_pickle=False, blocks=np.asarray(numbers, np.int64), **arrays)
         data = buffer.getvalue()
-        check = hashlib.sha256(data).hexdigest()[:32]
+        name = f"blocks-{numbers[0]:08d}-{len(numbers)}-{self.print}-{self._check(data)}.npz"
         try:
-            self._put(data, f"blocks-{numbers[0]:08d}-{len(numbers)}-{check}.npz")
+            self._put(data, name)
         except OSError as error:
             raise StoreError(
                 f"store {self.path} cannot be written: {error.strerror or error}: "
                 "free the disk or give another folder, what was stored is kept"
             ) from error
+        self._known.add(name)
+
+    def _check(self, data: bytes) -> str:
+        """Return the checksum of a file of this sweep."""
+        return sha(self.print, data)[:32]
 
     def finished(self) -> Iterator[tuple[int, list[np.ndarray]]]:
-        """Yield (number, outputs) of every block in the store, each file checked first."""
-        for file in sorted(self.path.iterdir()):
-            if file.name == "manifest.json" or file.name.startswith(".tmp-"):
+        """Yield (number, outputs) of every block not seen before, each file checked first."""
+        for file in sorted(self._files()):
+            if file.name == "manifest.json" or file.name in self._known:
                 continue
             match = _NAME.fullmatch(file.name)
             if match is None:
                 raise StoreError(f"{file} is no part of a store: move it away")
+            if match[1] != self.print:
+                raise StoreError(f"{file} belongs to another sweep: move it away")
             try:
                 data = file.read_bytes()
-                if hashlib.sha256(data).hexdigest()[:32] != match[1]:
+                if self._check(data) != match[2]:
                     raise StoreError(f"{file} is torn or altered: remove it and run again")
                 with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                     outputs = [arrays[f"out{i}"] for i in range(len(arrays.files) - 1)]
@@ -152,6 +177,7 @@ class Store:
                 raise StoreError(
                     f"{file} cannot be read: {error}: remove it and run again"
                 ) from error
+            self._known.add(file.name)
             for i, number in enumerate(numbers):
                 yield int(number), [out[i] for out in outputs]
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
 from jaxrobust import _check
 from jaxrobust.lab import frame
-from jaxrobust.lab.block import Grid, compute
+from jaxrobust.lab.block import as_run, compute
+from jaxrobust.lab.clock import Clock
+from jaxrobust.lab.gather import Seats, Writer
+from jaxrobust.lab.grid import Grid
 from jaxrobust.lab.progress import reporter
+from jaxrobust.lab.share import of_this_process, own_devices, wait
 from jaxrobust.lab.store import Store
-from jaxrobust.lab.tracing import OUTPUT_BYTES, trace, width_for
+from jaxrobust.lab.tracing import trace, width_for
 
 if TYPE_CHECKING:
     import xarray
-
-FLUSH_SECONDS = 2.0  # without a chunk size, a killed run loses at most about this much
 
 
 def sweep(
@@ -47,9 +47,12 @@ def sweep(
     matrix product for all cells (`x @ K` keeps the cells in front, `K @ x` transposes each time).
 
     Bits: a lane's result is the same for any chunk, subset or order of seeds, number of threads,
-    resumed or not. It may change in the last digits with the cell grid, `width`, the platform, and,
-    for matrix products and sums past about 1e5 numbers, with the size of XLA's thread pool, which
-    is the larger of the number of cores and of forced host devices.
+    devices and processes, resumed or not; on a CPU whatever the number of cores. It may change in
+    the last digits with the cell grid, `width`, the versions of jax and jaxlib, and the processor.
+
+    Several processes: call `jax.distributed.initialize()` and then the same sweep, with the same
+    store, in each. Each computes its share, waits for the others' blocks to appear in the store,
+    and returns the whole.
 
     Parameters
     ----------
@@ -76,25 +79,33 @@ def sweep(
         Names of an output's dimensions, `{"error": ("step",)}` (else `error_dim0`, ...), and values
         along them, `{"step": ...}`.
     devices, threads
-        Where to run, and how many blocks at once. Default: all devices; all cores on a CPU (but
-        one where a block factorises many matrices side by side, or transforms: XLA's own
-        pool needs a core then, and `threads` is lowered to leave it one).
+        Where to run, and how many blocks at once. Default: all devices of this process; all cores
+        on a CPU (but one where a block factorises many matrices side by side, or transforms: XLA's
+        own pool needs a core then, and `threads` is lowered to leave it one; fewer also where the
+        memory is short).
 
     Returns
     -------
     xarray.Dataset
         dims ("seed", *axes, *output dims). `attrs["nonfinite_lanes"]` counts, for each output, the
-        lanes that hold a NaN or an infinity.
+        lanes that hold a NaN or an infinity; `attrs["seconds"]` says where the time went, see
+        `jaxrobust.lab.clock`.
 
     Raises
     ------
     ValueError
         On a bad argument, in one line.
     StoreError
-        On a store that is damaged, or belongs to another sweep.
+        On a store that is damaged, or belongs to another sweep, or cannot be written.
+    MemoryError
+        Where a block or the results do not fit, in one line with the `width` to try.
+    KeyboardInterrupt
+        On Ctrl-C, with how far it came; what was finished is in the store. The process ends when
+        the blocks that are running do.
 
     Examples
     --------
+    >>> import jax
     >>> def trial(key, scale):
     ...     return {"path": scale * jax.random.normal(key, (3,))}
     >>> found = sweep(
@@ -112,80 +123,65 @@ def sweep(
     numbers, root = frame.check_seeds(seeds), frame.check_key(key)
     chunk = None if chunk is None else _check.count("chunk", chunk)
     threads = None if threads is None else _check.count("threads", threads)
-    devices = list(devices or jax.devices())
-    traced = trace(trial, root, columns)
+    devices, share = own_devices(devices), of_this_process()
+    if share.processes > 1 and store is None:
+        raise ValueError(
+            f"store must be given where {share.processes} processes share a sweep: a folder of all"
+        )
+    clock = Clock()
+    with clock("compile"):
+        traced = trace(trial, root, columns)
     named = frame.check_dims(traced, values, dims or {}, coords)
     most, together = width_for(traced, devices[0].platform)
     if width is not None:
         most = together = _check.count("width", width)
     grid = Grid.of(math.prod(v.size for v in values.values()), most, together)
     about = frame.describe(root, devices[0], (grid.block_seeds, grid.block_cells))
+    seats = Seats(traced, grid, numbers, share.owner(grid.blocks(numbers)))
 
-    total = numbers.size * grid.cells
-    outputs = {
-        name: np.empty((numbers.size, grid.cells, *s.shape), s.dtype)
-        for name, s in zip(traced.names, traced.shapes, strict=True)
-    }
-    left = dict.fromkeys(grid.blocks(numbers))
-    kept = None if store is None else Store(store, frame.fingerprint(traced, values, about), about)
+    def look() -> bool:
+        """Take what is new in the store; return whether there was any."""
+        before = seats.done
+        with clock("store"):
+            for found in kept.finished() if kept else ():
+                seats.take(*found)
+        if seats.done > before:
+            report.tick(seats.done)
+        return seats.done > before
 
-    def take(block: int, parts: list[np.ndarray]) -> int:
-        rows, slots, cells = grid.place(block, numbers)
-        for whole, part in zip(outputs.values(), parts, strict=True):
-            whole[rows, cells] = part[slots, : cells.stop - cells.start]
-        del left[block]
-        return rows.size * (cells.stop - cells.start)
-
-    done = sum(take(*found) for found in kept.finished() if found[0] in left) if kept else 0
-    with reporter(progress, total) as report:
-        if done:
-            report.tick(done)
-        if left:
+    with _stopping(seats, store), reporter(progress, seats.total) as report:
+        kept = None
+        if store is not None:
+            whole = as_run(traced, root, columns)
+            kept = Store(store, frame.fingerprint(traced, whole, values, about), about)
+        look()
+        todo = [block for block, owner in seats.left.items() if owner == share.process]
+        if todo:
             table = np.meshgrid(*(np.arange(v.size) for v in values.values()), indexing="ij")
             cells = [c[i.ravel()] for c, i in zip(columns.values(), table, strict=True)]
-            running = compute(traced, grid, root, cells, list(left), devices, threads)
-            with closing(running), _Writer(kept, grid.lanes, chunk) as writer:
-                for block, parts in running:
-                    done += take(block, parts)
-                    writer.add(block, parts)
-                    report.tick(done)
-        lost = {name: frame.nonfinite(x) for name, x in outputs.items()}
+            with clock("compile"):
+                running = compute(traced, grid, root, cells, todo, devices, threads)
+            with closing(running), Writer(kept, grid.lanes, chunk, clock) as writer:
+                for block, outputs in clock.each("compute", running):
+                    writer.add(block, outputs)  # first: what Ctrl-C counts is in the store
+                    seats.take(block, outputs)
+                    report.tick(seats.done)
+        if seats.left:
+            with clock("wait"):
+                wait(look, seats.left, store, report.warn)
+        lost = {name: frame.nonfinite(x) for name, x in seats.outputs.items()}
         for name, lanes in lost.items():
             if lanes:
-                report.say(f"{name}: {lanes} of {total} lanes are not finite")
-    attrs = about | {"seeds": numbers.tolist(), "nonfinite_lanes": lost}
-    return frame.label(outputs, numbers, values, named, coords, attrs)
+                report.say(f"{name}: {lanes} of {seats.total} lanes are not finite")
+    attrs = about | {"seeds": numbers.tolist(), "nonfinite_lanes": lost, "seconds": clock.seconds()}
+    return frame.label(seats.outputs, numbers, values, named, coords, attrs)
 
 
-class _Writer:
-    """Gather finished blocks and store them by the chunk; on any way out store what is left."""
-
-    def __init__(self, store: Store | None, lanes: int, chunk: int | None) -> None:
-        self.store, self.lanes, self.chunk = store, lanes, chunk
-        self.blocks: dict[int, list[np.ndarray]] = {}
-        self.bytes, self.since = 0, time.monotonic()
-
-    def add(self, block: int, outputs: list[np.ndarray]) -> None:
-        """Take a finished block; store the chunk when it is full."""
-        if self.store is None:
-            return
-        self.blocks[block] = outputs
-        self.bytes += sum(x.nbytes for x in outputs)
-        if self.chunk is not None:
-            due = len(self.blocks) * self.lanes >= self.chunk
-        else:
-            due = self.bytes >= OUTPUT_BYTES or time.monotonic() - self.since > FLUSH_SECONDS
-        if due:
-            self.flush()
-
-    def flush(self) -> None:
-        """Store what has gathered."""
-        if self.store is not None:
-            self.store.write(self.blocks)
-        self.blocks, self.bytes, self.since = {}, 0, time.monotonic()
-
-    def __enter__(self) -> _Writer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.flush()
+@contextmanager
+def _stopping(seats: Seats, store: Any) -> Iterator[None]:
+    """Say on Ctrl-C how far the sweep came."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = "nothing was stored" if store is None else f"they are in {store}, run again to go on"
+        raise KeyboardInterrupt(f"stopped at {seats.done} of {seats.total} lanes: {kept}") from None

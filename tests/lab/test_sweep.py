@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrobust.lab.block import Grid, _in_flight
+from jaxrobust.lab.block import _in_flight
+from jaxrobust.lab.grid import Grid
 from jaxrobust.lab.sweep import sweep
 
 KEY = jax.random.key(7)
@@ -76,19 +77,41 @@ def test_equals_a_loop_of_single_trials(width):
                     np.testing.assert_allclose(got[name], x, rtol=1e-12, atol=1e-12)
 
 
+def wide(key):
+    """Products and sums so large that XLA would cut them by the size of its pool."""
+    a, b, z = (
+        jax.random.normal(jax.random.fold_in(key, i), shape)
+        for i, shape in enumerate(((400, 600), (600, 500), (1_000_000,)))
+    )
+    return {
+        "product": a @ b,
+        "sum": jnp.sum(z),
+        "columns": jnp.sum(z.reshape(1000, 1000), 0),
+        "middle": jnp.sum(z[: 1 << 18].reshape(8, -1, 8), 1),
+    }
+
+
 DEVICES = """
-import hashlib, os, sys
+import hashlib, sys
 import jax
+import jax.numpy as jnp
+import numpy as np
 jax.config.update("jax_enable_x64", True)
-from tests_sweep import light, matrices, AXES, KEY
+from jaxrobust.lab.block import compiled
+from tests_sweep import light, matrices, wide, AXES, KEY
 from jaxrobust.lab.sweep import sweep
-for trial, counts in zip((light, matrices(50)), sys.argv[1:]):
+cases = (light, AXES, 20, None), (matrices(50), AXES, 20, None), (wide, {}, 1, 1)
+for (trial, axes, seeds, width), counts in zip(cases, sys.argv[1:]):
     seen = set()
     for count in map(int, counts.split(",")):
-        found = sweep(trial, AXES, 20, key=KEY, progress=False, devices=jax.devices()[:count])
+        options = {"width": width, "devices": jax.devices()[:count], "progress": False}
+        found = sweep(trial, axes, seeds, key=KEY, **options)
         seen.add(hashlib.sha256(b"".join(x.values.tobytes() for x in found.values())).hexdigest())
     assert len(jax.devices()) >= count and len(seen) == 1, (counts, seen)
     print(seen.pop())
+z = jax.random.normal(KEY, (64, 1024))
+spectrum = compiled(jax.jit(jnp.fft.fft).lower(z), "cpu")
+print(hashlib.sha256(np.asarray(spectrum(z)).tobytes()).hexdigest())
 """
 
 
@@ -109,9 +132,12 @@ def python(code, *args, **environment):
     return done.stdout.split()
 
 
-def test_bits_do_not_depend_on_devices():
-    forced = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
-    assert python(DEVICES, "1,2,4,8", "3", **forced) == python(DEVICES, "1", "1")
+def test_bits_do_not_depend_on_devices_or_cores():
+    """XLA's pool has as many threads as there are cores or devices, here 1, 3 and 8."""
+    force = "--xla_force_host_platform_device_count="
+    alone = python(DEVICES, "1", "1", "1", PJRT_NPROC="1")
+    assert python(DEVICES, "1,2,4,8", "3", "1", XLA_FLAGS=force + "8", PJRT_NPROC="1") == alone
+    assert python(DEVICES, "2", "1", "1", XLA_FLAGS=force + "2", PJRT_NPROC="3") == alone
 
 
 def test_common_random_numbers_and_order_of_seeds():
@@ -152,6 +178,10 @@ def test_names_coordinates_and_attributes():
     assert found.n.sel({"method": "sop"}).values.tolist() == [[1, 1, 1]] * 2
     assert found.attrs["nonfinite_lanes"] == {"error": 6, "n": 0, "low": 6, "s": 0}
     assert json.loads(json.dumps(found.attrs)) == found.attrs
+    seconds = found.attrs["seconds"]
+    assert set(seconds) == {"compile", "compute", "store", "wall"}
+    assert sum(seconds.values()) - seconds["wall"] <= seconds["wall"]
+    assert min(seconds["compile"], seconds["compute"]) > 0
     assert found.attrs["seeds"] == [0, 1]
     assert found.attrs["dtype"] == "float64"
 
@@ -198,6 +228,7 @@ def test_an_interrupt_stops_what_has_not_started():
         gate.wait(10)
         if i == 0:
             raise KeyboardInterrupt
+        time.sleep(0.1)
         return i
 
     running = _in_flight(work, ((i,) for i in range(1000)), 2)

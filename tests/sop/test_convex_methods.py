@@ -95,18 +95,6 @@ def test_columns_solve_a_batch_in_few_rounds():
     assert found.gap.shape == (70,)
 
 
-def test_a_crossover_needs_no_more_than_the_right_set():
-    # theta fits the 50 clean examples, more than it has columns: their nu are not unique.
-    J, y = problem(4, 60, 12, 0.1)
-    nu, lam = np.asarray(alone("double")(J, y / 3.0).nu), 3.0
-    free = np.abs(nu) < 1 - 1e-6
-    assert J.shape[1] < np.sum(free) < 60
-    run = jax.jit(lambda J, z, nu: crossover.crossover(prepare(J, z), nu, jnp.asarray(free), TOL))
-    found, _ = run(J, y / lam, np.where(free, 0.3, np.sign(nu)))
-    assert gaps(J, y, np.array(lam), lam * np.asarray(found)) <= 1.01 * TOL
-    np.testing.assert_array_equal(np.asarray(found)[~free], np.sign(nu)[~free])
-
-
 WIDE, LARGE, NEAR, TALL, TALLER = (20, 24), (101, 122), (20, 23), (23, 20), (560, 510)
 
 
@@ -121,8 +109,9 @@ WIDE, LARGE, NEAR, TALL, TALLER = (20, 24), (101, 122), (20, 23), (23, 20), (560
         (TALLER, "float64", None, {"mixed", "double"}),
         (WIDE, "float32", None, {"double"}),
         (TALL, "float32", None, {"double"}),
-        (WIDE, "float64", (None, 0, 0), {"columns", "double"}),
-        (WIDE, "float64", (None, None, 0), {"columns", "double"}),
+        # A mapped solver is traced for one lane, too.
+        (WIDE, "float64", (None, 0, 0), {"columns", "by_cholesky", "double"}),
+        (WIDE, "float64", (None, None, 0), {"columns", "by_cholesky", "double"}),
         (WIDE, "float64", (0, 0, 0), {"by_cholesky", "double"}),
         (LARGE, "float64", (0, 0, None), {"by_conjugate_gradients", "double"}),
         (NEAR, "float64", (None, 0, 0), {"double"}),
