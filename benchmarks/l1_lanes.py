@@ -142,17 +142,13 @@ def consistent(batch: Batch, found: sop.L1Solution) -> np.ndarray:
     J, (theta, s, nu) = batch.J, (np.asarray(x) for x in found[:3])
     size, eps = np.abs(J), 1e3 * np.finfo(J.dtype).eps
     with np.errstate(all="ignore"):
-        lost = (
-            J.shape[-2]
-            * J.shape[-1]
-            * np.finfo(J.dtype).tiny
-            * (1 + np.asarray(batch.lam))[..., None]
-        )
+        lost = np.finfo(J.dtype).tiny * (1 + np.max(size)) * J.shape[-2] * J.shape[-1]
+        lost = lost * (1 + np.asarray(batch.lam))[..., None]
         reach = (np.abs(nu)[..., None, :] @ size)[..., 0, :]
         off = np.abs(theta - (nu[..., None, :] @ J)[..., 0, :])
         wrong = np.abs(s - batch.y + (J @ theta[..., None])[..., 0])
         scale = np.abs(batch.y) + (size @ reach[..., None])[..., 0]
-        near = wrong <= eps * scale + lost * (1 + np.max(size))
+        near = wrong <= eps * scale + lost
     return np.all(off <= eps * reach + lost, -1) & np.all(near, -1)
 
 

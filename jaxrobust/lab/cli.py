@@ -63,7 +63,7 @@ def main(studies: Study | Sequence[Study], arguments: Sequence[str] | None = Non
             for n in names
             if (result := _one(known[n], configs[n], bench, options)) is not None
         ]
-    except (ValueError, OSError, StoreError) as error:
+    except (ValueError, OSError, MemoryError, StoreError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

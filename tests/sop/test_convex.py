@@ -1,3 +1,5 @@
+from collections import Counter
+
 import clarabel
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.svm import LinearSVR
 
 from benchmarks import l1_lanes
-from jaxrobust.sop import Status, certificate, draw, explain, solve_l1
+from jaxrobust.sop import L1Solution, Status, certificate, draw, explain, solve_l1
 
 
 def test_random_lanes_are_certified():
@@ -22,6 +24,22 @@ def test_random_lanes_are_certified():
     for tally in tallies.values():
         assert not tally.false
         assert tally.statuses["CERTIFIED"] == tally.statuses.total() >= 490
+
+
+@pytest.mark.parametrize("wrong", [0.5, 1.1, np.nan])
+def test_the_judge_of_lanes_sees_a_false_certificate(wrong, monkeypatch, capsys):
+    batch = l1_lanes.Batch(np.eye(2), np.full((3, 2), 9.0), np.ones(3))
+    nu = np.ones((3, 2))  # optimal: theta = (1, 1)
+    right = L1Solution(nu, batch.y - nu, nu, np.zeros(3), np.zeros(3, int), np.zeros(3, int))
+    tallies = {}
+    for factor in (1.0, wrong):
+        tally = l1_lanes.Tally(Counter(), Counter(), [], [])
+        tallies[l1_lanes.SHAPES[0], str(factor)] = tally
+        l1_lanes.judge(tally, batch, right._replace(nu=factor * nu, theta=factor * nu))
+        monkeypatch.setattr(l1_lanes, "run", lambda config: tallies)
+        assert l1_lanes.main(l1_lanes.Config()) == int(factor != 1)
+    assert len(tally.false) == 3
+    assert "3 FALSE" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("N", "p"), [(8, 12), (12, 5)])

@@ -16,7 +16,7 @@ from jaxrobust.sop.convex import shared
 from jaxrobust.sop.convex.dual import L1Solution, certify
 from jaxrobust.sop.convex.lowrank import Factored
 from jaxrobust.sop.convex.single import AIM, again, is_wide, single
-from jaxrobust.sop.convex.threads import halves
+from jaxrobust.sop.convex.threads import halves, one_core
 from jaxrobust.sop.status import Status
 
 
@@ -80,11 +80,10 @@ def solve_l1(
         y = jnp.broadcast_to(y, (*shape, y.shape[-1]))
         lam = jnp.broadcast_to(lam, shape)
         axes = (0 if J.ndim == 3 else None, 0, 0)
-        batched = _compiled_batch(tol, axes)
         if any(isinstance(x, Tracer) for x in (J, y, lam)):
-            found = batched(J, y, lam)
+            found = jax.vmap(_solver(tol), axes)(J, y, lam)
         else:
-            found = halves(batched, axes, (J, y, lam), threads)
+            found = halves(_compiled_batch(tol, axes), axes, (J, y, lam), threads)
     return found if basis is None else found._replace(theta=found.theta @ basis.T)
 
 
@@ -124,7 +123,7 @@ def _compiled(tol: float):
 
 @lru_cache
 def _compiled_batch(tol: float, axes: tuple):
-    return jax.jit(jax.vmap(_solver(tol), axes))
+    return jax.jit(jax.vmap(_solver(tol), axes), compiler_options=one_core())
 
 
 @lru_cache

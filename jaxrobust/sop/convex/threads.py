@@ -32,7 +32,7 @@ def halves(
         take = jnp.minimum(jnp.arange(i * size, (i + 1) * size), lanes - 1)
         return [x if axis is None else x[take] for x, axis in zip(batch, axes, strict=True)]
 
-    wide = jnp.result_type(float) == jnp.float64  # `with jax.enable_x64()` holds in one thread only
+    wide = jnp.result_type(float) == jnp.float64  # `with enable_x64()` holds in one thread only
 
     def compute(lanes):
         with jax.enable_x64(wide):
@@ -40,6 +40,11 @@ def halves(
 
     done = list(_pool(parts).map(compute, [part(i) for i in range(parts)]))
     return jax.tree.map(lambda *x: jnp.concatenate(x)[:lanes], *done)
+
+
+def one_core() -> dict[str, str | bool] | None:
+    """Return the options that keep a program on its own core: the others have parts of their own."""
+    return {"xla_cpu_multi_thread_eigen": False} if jax.default_backend() == "cpu" else None
 
 
 @lru_cache
