@@ -43,7 +43,7 @@ def halves(
 
 
 def one_core() -> dict[str, str | bool] | None:
-    """Return the options that keep a program on its own core: the others have parts of their own."""
+    """Return the options that keep a program on its own core: the others have their own parts."""
     return {"xla_cpu_multi_thread_eigen": False} if jax.default_backend() == "cpu" else None
 
 
