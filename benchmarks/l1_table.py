@@ -15,6 +15,9 @@ class Time:
 
     name: str
     times: list[float] = field(default_factory=list)
+    """Of calls that follow one of their own."""
+    cold: list[float] = field(default_factory=list)
+    """Of calls that follow one of another method."""
     worst: float = float("inf")
     """Relative gap of the worst lane, recomputed; suboptimality for what gives no nu."""
     setting: str = ""
@@ -38,6 +41,11 @@ class Time:
         """Least of the times."""
         return min(self.times, default=float("inf"))
 
+    @property
+    def first(self) -> float:
+        """Median of the first calls."""
+        return float(np.median(self.cold)) if self.cold else float("inf")
+
 
 @dataclass
 class Row:
@@ -59,14 +67,12 @@ class Row:
         good = [x for x in self.peers if x.worst <= self.target and x.times]
         return sorted(good, key=lambda x: x.median)
 
-    def ratio(self, ours: Time | None, least: bool = False, kind: bool = False) -> float:
-        """Give best peer / ours; `kind` lets in peers that reach a looser target only."""
+    def ratio(self, ours: Time | None, of: str = "median", kind: bool = False) -> float:
+        """Give best peer / ours `of` median, least or first; `kind` lets in a looser target."""
         rivals = [x for x in self.peers if x.times] if kind else self.reached
         if ours is None or not ours.times or not rivals:
             return float("nan")
-        if least:
-            return min(x.least for x in rivals) / ours.least
-        return min(x.median for x in rivals) / ours.median
+        return min(getattr(x, of) for x in rivals) / getattr(ours, of)
 
     @property
     def met(self) -> str:
@@ -83,7 +89,7 @@ HEAD = (
     "jaxrobust",
     "one thread",
     "peers that reach it, best first",
-    "ratio (least)",
+    "ratio (first)",
     "one thread",
     "kind",
     "goal",
@@ -102,7 +108,7 @@ def markdown(rows: list[Row]) -> str:
 def details(row: Row) -> str:
     """Write a line a method: its times, its answer, its setting or why it has none."""
     lines = [
-        f"    {x.name:19}{x.median:11.4f} ms, least {x.least:11.4f}, {len(x.times):3} calls, worst "
+        f"    {x.name:19}{x.median:11.4f} ms, first {x.first:11.4f}, least {x.least:11.4f}, {len(x.times):3} calls, worst "
         f"{x.worst:.0e} {x.setting} {x.note}".rstrip()
         for x in (row.ours, row.single, *row.peers)
         if x is not None
@@ -118,7 +124,7 @@ def _cells(row: Row) -> list[str]:
         _number(ours.median) if ours.times else f"not available: {ours.note}",
         "" if single is None else _number(single.median) if single.times else "not available",
         _peers(row),
-        f"{_number(row.ratio(ours))} ({_number(row.ratio(ours, least=True))})",
+        f"{_number(row.ratio(ours))} ({_number(row.ratio(ours, 'first'))})",
         _number(row.ratio(single)) if single else "",
         _number(row.ratio(ours, kind=True)),
         "–" if row.goal is None else f"{row.goal:g}",
@@ -162,7 +168,8 @@ def save(rows: list[Row], path: Path, about: dict[str, str]) -> None:
     for row in rows:
         ratios = {
             "medians": row.ratio(row.ours),
-            "minima": row.ratio(row.ours, least=True),
+            "first calls": row.ratio(row.ours, "first"),
+            "minima": row.ratio(row.ours, "least"),
             "one thread": row.ratio(row.single),
             "kind": row.ratio(row.ours, kind=True),
         }

@@ -45,19 +45,24 @@ def _read(
     if isinstance(x, np.ndarray) and x.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers, got {_kind(x)}")
     values = concrete(x)
-    array = jnp.asarray(x)
+    array = x if isinstance(x, jax.Array) else jnp.asarray(x)
     if not jnp.issubdtype(array.dtype, jnp.floating):
         if jnp.issubdtype(array.dtype, jnp.complexfloating):
             raise ValueError(f"{name} must be real, got dtype {array.dtype}")
         array = array.astype(jnp.result_type(float))
     if shape is not None:
         shaped(name, array, shape)
-    if values is not None and not np.all(np.isfinite(values)):
+    if values is not None and not _finite(values):
         bad = int(np.sum(~np.isfinite(values)))
         raise ValueError(
             f"{name} has {bad} non-finite of {values.size} entries: remove or impute them"
         )
     return array, values
+
+
+def _finite(values: np.ndarray) -> bool:
+    with np.errstate(all="ignore"):  # a sum is quicker to see; it may overflow
+        return bool(np.isfinite(np.sum(values))) or bool(np.all(np.isfinite(values)))
 
 
 def shaped(name: str, array: jax.Array, shape: tuple[int | None, ...]) -> None:
@@ -103,12 +108,14 @@ def inside(
     if values is not None and not np.all((values > 0) & (values < high)):
         worst = np.atleast_1d(values)[np.atleast_1d(~((values > 0) & (values < high)))][0]
         raise ValueError(f"{name} must lie in (0, {high:g}), got {worst:g}")
-    array = array if dtype is None else array.astype(dtype)
-    if values is not None and np.any(values.astype(array.dtype) == 0):
+    array = array if dtype in (None, array.dtype) else array.astype(dtype)
+    if values is not None and not np.all(values.astype(array.dtype)):
         raise ValueError(
             f"{name} = {np.min(values):g} underflows in {array.dtype}: switch float64 on by "
             'jax.config.update("jax_enable_x64", True)'
         )
+    if values is not None:
+        return array
     return jnp.where((array > 0) & (array < high), array, jnp.nan)
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core as jex
 
-from jaxrobust._machine import cores
+from jaxrobust._machine import cores, workers
 from jaxrobust.lab import memory
 from jaxrobust.lab.grid import Grid
 from jaxrobust.lab.tracing import Traced, waits_in_pool, with_consts
@@ -177,7 +177,7 @@ def compiled(lowered: Any, platform: str) -> Any:
 
 def _in_flight(run: Callable[..., Any], jobs: Iterable[tuple], threads: int) -> Iterator[Any]:
     """Yield `run(*job)` over a few threads; on any exception drop what has not started."""
-    pool, jobs, pending = ThreadPoolExecutor(threads), iter(jobs), set()
+    pool, jobs, pending = workers(threads), iter(jobs), set()
     try:
         while True:
             more = itertools.islice(jobs, 2 * threads - len(pending))

@@ -38,6 +38,11 @@ class Point(NamedTuple):
     za: Array
     zb: Array
 
+    @property
+    def complementarity(self) -> Array:
+        """Mean of the products of slacks and multipliers."""
+        return (self.a @ self.za + self.b @ self.zb) / (2 * self.nu.size)
+
 
 def start(z: Array) -> Point:
     """Stand in the middle of the box."""
@@ -52,7 +57,9 @@ def mixed(program: Program, tol: float) -> Found:
     """Solve in p-space, for N > p, by steps in single precision and a crossover.
 
     The nu_i strictly inside the box are those whose slack shrinks more slowly than their multiplier
-    from one step to the next. Once that set stays the same, cross over; if it was wrong, go on.
+    from one step to the next. Once that set stays the same, cross over; if it was wrong, go on. The
+    gap of the point itself says nothing: it stops at what single precision leaves of the residual
+    while the complementarity falls on and the set settles.
     """
     factor = _rows_low(program)
 
@@ -60,7 +67,7 @@ def mixed(program: Program, tol: float) -> Found:
         return jnp.minimum(point.a, point.b), jnp.maximum(point.za, point.zb)
 
     def body(carry):
-        point, free, tried, best, best_gap, least, stall, count = carry
+        point, free, tried, best, best_gap, stall, count = carry
         new = _step(point, program, factor)
         (slack, multiplier), (slack0, multiplier0) = map(slack_and_multiplier, (new, point))
         now_free = slack * multiplier0 > multiplier * slack0
@@ -78,20 +85,19 @@ def mixed(program: Program, tol: float) -> Found:
             jnp.where(settled, now_free, tried),
             jnp.where(better, nu, best),
             jnp.where(better, found, best_gap),
-            jnp.minimum(least, own),
-            jnp.where(own < 0.7 * least, 0, stall + 1),
+            jnp.where(new.complementarity < 0.95 * point.complementarity, 0, stall + 1),
             count + 1,
         )
 
     def going(carry):
-        point, _, _, _, best_gap, _, stall, count = carry
-        sound = jnp.all(jnp.isfinite(point.nu))
-        return (best_gap > tol) & (count < _MIXED) & (stall < 3) & sound
+        point, _, _, _, best_gap, stall, count = carry
+        left = point.complementarity > 1e-12 * begin[0].complementarity  # False for a NaN
+        return (best_gap > tol) & (count < _MIXED) & (stall < 3) & left
 
     z = program.z
     none, (zeros, far, zero) = jnp.zeros(z.shape, bool), nothing(program)
-    begin = (start(z), none, none, zeros, far, far, zero, zero)
-    _, _, _, nu, now, _, _, count = jax.lax.while_loop(going, body, begin)
+    begin = (start(z), none, none, zeros, far, zero, zero)
+    _, _, _, nu, now, _, count = jax.lax.while_loop(going, body, begin)
     return Found(nu, now, count)
 
 
@@ -180,7 +186,7 @@ def _step(point: Point, program: Program, factor: _Factor) -> Point:
     J, z, c, _ = program
     stationarity = (J @ (nu @ J)) / c - z - za + zb
     drift_a, drift_b = a - 1 - nu, b - 1 + nu
-    mu = (a @ za + b @ zb) / (2 * z.size)
+    mu = point.complementarity
     solve = factor(za / a + zb / b)
 
     def direction(target_a, target_b):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jax.custom_batching import custom_vmap
 from jaxtyping import Array
@@ -16,7 +17,7 @@ from jaxrobust.sop.convex import shared
 from jaxrobust.sop.convex.dual import L1Solution, certify
 from jaxrobust.sop.convex.lowrank import Factored
 from jaxrobust.sop.convex.single import AIM, again, is_wide, single
-from jaxrobust.sop.convex.threads import halves, one_core
+from jaxrobust.sop.convex.threads import in_parts, one_core
 from jaxrobust.sop.status import Status
 
 
@@ -79,11 +80,11 @@ def solve_l1(
     else:
         y = jnp.broadcast_to(y, (*shape, y.shape[-1]))
         lam = jnp.broadcast_to(lam, shape)
-        axes = (0 if J.ndim == 3 else None, 0, 0)
         if any(isinstance(x, Tracer) for x in (J, y, lam)):
-            found = jax.vmap(_solver(tol), axes)(J, y, lam)
+            found = jax.vmap(_solver(tol), (0 if J.ndim == 3 else None, 0, 0))(J, y, lam)
         else:
-            found = halves(_compiled_batch(tol, axes), axes, (J, y, lam), threads)
+            part = partial(_compiled_part, tol, J.ndim == 3)
+            found = in_parts(part, (J, y, lam), shape[0], threads)
     return found if basis is None else found._replace(theta=found.theta @ basis.T)
 
 
@@ -93,7 +94,7 @@ def _arguments(J: Any, y: Any, lam: Any) -> tuple[Array, Array, Array]:
     y = _check.real("y", y)
     _check.shaped("y", y, (None,) * (max(1, min(2, y.ndim)) - 1) + (J.shape[-2],))
     _normal("y", y)
-    _normal("lam", _check.real("lam", lam))
+    _normal("lam", lam)
     lam = _check.numbers("lam", lam, dtype=J.dtype)
     if lam.size == 0:
         raise ValueError(f"lam must hold at least one number, got shape {lam.shape}")
@@ -104,13 +105,13 @@ def _arguments(J: Any, y: Any, lam: Any) -> tuple[Array, Array, Array]:
         raise ValueError(
             f"J, y and lam must have as many lanes, got J {J.shape}, y {y.shape}, lam {lam.shape}"
         )
-    return J, y.astype(J.dtype), lam
+    return J, y if y.dtype == J.dtype else y.astype(J.dtype), lam
 
 
 def _normal(name: str, x: Any) -> None:
     """Refuse numbers so small that XLA takes them for 0."""
-    values, tiny = _check.concrete(x), jnp.finfo(jnp.result_type(float)).tiny
-    if values is not None and ((values != 0) & (abs(values) < tiny)).any():
+    values, tiny = _check.concrete(x), np.finfo(jnp.result_type(float)).tiny
+    if values is not None and np.any((values != 0) & (abs(values) < tiny)):
         raise ValueError(
             f"{name} holds numbers below {tiny:.1e}, which count as 0: scale y and lam up"
         )
@@ -122,8 +123,17 @@ def _compiled(tol: float):
 
 
 @lru_cache
-def _compiled_batch(tol: float, axes: tuple):
-    return jax.jit(jax.vmap(_solver(tol), axes), compiler_options=one_core())
+def _compiled_part(tol: float, distinct: bool, size: int):
+    """Return `part(J, y, lam, start)` for `size` lanes of a batch."""
+    solve = _solver(tol)
+
+    def part(J, y, lam, start):
+        if distinct:
+            return jax.lax.map(lambda i: solve(J[i], y[i], lam[i]), start + jnp.arange(size))
+        mine = (jax.lax.dynamic_slice_in_dim(x, start, size) for x in (y, lam))
+        return jax.vmap(solve, (None, 0, 0))(J, *mine)
+
+    return jax.jit(part, compiler_options=one_core())
 
 
 @lru_cache
