@@ -156,15 +156,15 @@ def consistent(batch: Batch, found: sop.L1Solution) -> np.ndarray:
 def fallbacks_marked() -> Iterator[None]:
     """Mark, in the iterations, the lanes that the interior point in double precision had to do."""
 
-    def marked(J: Any, y: Any, lam: Any, found: Any, tol: float) -> sop.L1Solution:
-        result = again(J, y, lam, found, tol)
+    def marked(*args: Any) -> sop.L1Solution:
+        result = again(*args)
         return result._replace(iterations=result.iterations + _MARK)
 
     again = single.again
     with ExitStack() as stack:
         for module in (single, program):
             stack.enter_context(mock.patch.object(module, "again", marked))
-        for name in ("_solver", "_compiled", "_compiled_batch"):  # nothing compiled before
+        for name in ("_solver", "_compiled", "_compiled_part"):  # nothing compiled before
             fresh = lru_cache(getattr(program, name).__wrapped__)
             stack.enter_context(mock.patch.object(program, name, fresh))
         yield

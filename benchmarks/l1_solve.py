@@ -52,7 +52,7 @@ class Config:
     cells: tuple[str, ...] = tuple(cell.name for cell in CELLS)
     peers: tuple[str, ...] = tuple(peer.name for peer in PEERS)
     repeats: int | None = None
-    """Rounds of a problem; without it as many as take `budget` seconds, 7 to 100."""
+    """Rounds of a problem; without it as many as take `budget` seconds, 6 to 100."""
     budget: float = 5.0
     cap: float = 5.0
     """Seconds a lane after which a peer is tried with no tighter tolerance."""
@@ -135,14 +135,14 @@ def interleave(
 ) -> dict[int, tuple[list[float], list[float]]]:
     """Call everything in bursts, in rounds, and return (later calls, first calls) of the bursts.
 
-    What is slow takes part in some rounds, three at least, and in bursts of one that count as both.
+    What is slow takes part in some rounds, two at least, and in bursts of one that count as both.
     """
     bursts = {i: 1 + _more(seconds) for i, (_, seconds, _) in calls.items()}
     costs = {i: bursts[i] * seconds for i, (_, seconds, _) in calls.items()}
     every = {i: math.ceil(cost / (4 * min(costs.values()))) for i, cost in costs.items()}
     each = sum(costs[i] / every[i] for i in calls)
-    rounds = config.repeats or int(np.clip(config.budget / each, 7, 100))
-    every = {i: min(n, max(1, rounds // 3)) for i, n in every.items()}
+    rounds = config.repeats or int(np.clip(config.budget / each, 6, 100))
+    every = {i: min(n, max(1, rounds // 2)) for i, n in every.items()}
     times: dict[int, tuple[list[float], list[float]]] = {i: ([], []) for i in calls}
     rng = np.random.default_rng(0)
     gc.collect()
@@ -160,8 +160,8 @@ def interleave(
 
 
 def _more(seconds: float) -> int:
-    """Give the calls of a burst after the first: .02 s of them, none for a slow method."""
-    return 0 if seconds > _BURST else min(20, math.ceil(_BURST / seconds))
+    """Give the calls of a burst after the first: 2 to 20, about .02 s; none if one takes 1 s."""
+    return 0 if seconds > 1 else int(np.clip(math.ceil(_BURST / seconds), 2, 20))
 
 
 def measure(config: Config, peers: list[Peer], cell: Cell, case: int) -> Row:
@@ -248,7 +248,7 @@ def main(config: Config) -> int:
     return 1 if silent else 0
 
 
-LEGEND = """Milliseconds for all lanes, medians of hot calls. **Bold**: a peer faster than jaxrobust.
+LEGEND = """Milliseconds for all lanes, medians of hot calls. **Bold**: a peer that is faster.
 ratio: best peer that reaches 1e-10 in every lane over jaxrobust, of hot calls (of first calls);
 one thread: jaxrobust held to one, as the peers are but for forming K;
 kind: LinearSVR to a suboptimality of 1e-6 is let in. ~: timed once, a batch on a few lanes.

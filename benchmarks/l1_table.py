@@ -108,7 +108,8 @@ def markdown(rows: list[Row]) -> str:
 def details(row: Row) -> str:
     """Write a line a method: its times, its answer, its setting or why it has none."""
     lines = [
-        f"    {x.name:19}{x.median:11.4f} ms, first {x.first:11.4f}, least {x.least:11.4f}, {len(x.times):3} calls, worst "
+        f"    {x.name:19}{x.median:11.4f} ms, first {x.first:11.4f}, least {x.least:11.4f}, "
+        f"{len(x.times):3} calls, worst "
         f"{x.worst:.0e} {x.setting} {x.note}".rstrip()
         for x in (row.ours, row.single, *row.peers)
         if x is not None

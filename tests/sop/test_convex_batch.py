@@ -8,7 +8,7 @@ import pytest
 from benchmarks.l1_lanes import Batch, consistent, gaps
 from jaxrobust.sop import Status, factor, solve_l1
 from jaxrobust.sop.convex import shared
-from jaxrobust.sop.convex.threads import halves
+from jaxrobust.sop.convex.threads import in_parts
 
 WIDE, LARGE, NEAR = (8, 12), (102, 130), (5, 5)
 TOL = 1e-10
@@ -77,16 +77,18 @@ def test_a_lane_does_not_depend_on_its_neighbours():
         np.testing.assert_allclose(one, other[::-1], rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3, 50])
-def test_threads_change_nothing(threads):
-    lanes = np.arange(7.0)
-    found = halves(
-        jax.jit(lambda a, b, c: {"sum": a + b[:, None] * c}),
-        (None, 0, 0),
-        (jnp.arange(3.0)[None], jnp.asarray(lanes), jnp.ones((7, 3))),
-        threads,
-    )
-    np.testing.assert_array_equal(found["sum"], np.arange(3.0) + lanes[:, None])
+@pytest.mark.parametrize("threads", [1, 2, 3, 5, 50])
+def test_parts_are_put_together_in_order(threads):
+    def compiled(size):
+        def part(a, b, start):
+            mine = jax.lax.dynamic_slice_in_dim(b, start, size)
+            return {"sum": a + mine[:, None], "size": jnp.full(size, size)}
+
+        return jax.jit(part)
+
+    found = in_parts(compiled, (jnp.arange(3.0)[None], jnp.arange(7.0)), 7, threads)
+    np.testing.assert_array_equal(found["sum"], np.arange(3.0) + np.arange(7.0)[:, None])
+    assert set(np.asarray(found["size"])) == {-(-7 // min(threads, 7))}
 
 
 def test_threads_of_the_front_door():

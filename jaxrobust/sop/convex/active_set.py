@@ -11,33 +11,50 @@ and J' costs less than its share of K.
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxrobust.sop.convex.dual import Found, Program, gap, gap_at
+from jaxrobust.sop.convex.dual import (
+    Found,
+    Program,
+    better,
+    gap_at,
+    measured,
+    nothing,
+)
 
 _ROUNDS = 10  # in practice at most 5; past it the set cycles, or K is singular
 
 
+class _Seen(NamedTuple):
+    nu: Array
+    residual: Array
+    gap: Array
+
+
 def by_cholesky(program: Program, tol: float) -> Found:
     """Solve each system by Cholesky of K, in double precision."""
-    J, z, c, _ = program
-    K = (J @ J.T) / c
-    start = _guess(lambda nu: nu @ K, z, steps=6)
+    J, z = program.J, program.z
+    K = (J @ J.T) / program.c
     eye = jnp.eye(z.size, dtype=z.dtype)
 
     def measure(nu):
+        nu = jnp.clip(nu, -1.0, 1.0)
         image = nu @ K
-        return gap_at(nu, z - image, nu @ image), z - image
+        return _Seen(nu, z - image, gap_at(nu, z - image, nu @ image))
 
-    def solve(bound, free, _nu, _residual):
+    def solve(bound, free, _):
         matrix = jnp.where(free[:, None] & free[None, :], K, eye)
         chol = jax.lax.linalg.cholesky(matrix, symmetrize_input=False)
         rhs = jnp.where(free, z - bound @ K, 0.0)
         return jnp.where(free, cholesky_solve(chol, rhs), bound)
 
-    return _rounds(start, measure, solve, tol)
+    begin = measure(_guess(lambda nu: nu @ K, z, steps=6))
+    best, count = _rounds(begin, begin, measure, solve, tol)
+    return measured(program, best.nu, count)
 
 
 def by_conjugate_gradients(program: Program, tol: float) -> Found:
@@ -47,14 +64,20 @@ def by_conjugate_gradients(program: Program, tol: float) -> Found:
     def gram(x):
         return low @ (x @ low)
 
-    def solve(bound, free, nu, residual):
+    def solve(bound, free, now):
         mask = free.astype(low.dtype)
-        jump = jnp.where(free, 0.0, bound - nu)
-        rhs = mask * (residual.astype(low.dtype) - gram(jump.astype(low.dtype)))
-        return nu + jump + conjugate_gradients(lambda x: mask * gram(x), rhs).astype(nu.dtype)
+        jump = jnp.where(free, 0.0, bound - now.nu)
+        rhs = mask * (now.residual.astype(low.dtype) - gram(jump.astype(low.dtype)))
+        change = conjugate_gradients(lambda x: mask * gram(x), rhs)
+        return now.nu + jump + change.astype(z.dtype)
 
-    start = _guess(gram, z.astype(low.dtype), steps=15).astype(z.dtype)
-    return _rounds(start, lambda nu: gap(program, nu), solve, tol)
+    # The guess and its residual need single precision only: nobody is told of its gap.
+    nu = _guess(gram, z.astype(low.dtype), steps=12)
+    residual = z - gram(nu).astype(z.dtype)
+    none = nothing(program)
+    begin = none._replace(nu=nu.astype(z.dtype), residual=residual)
+    best, count = _rounds(begin, none, lambda nu: measured(program, nu), solve, tol)
+    return best._replace(steps=count)
 
 
 def cholesky_solve(chol: Array, rhs: Array) -> Array:
@@ -110,23 +133,19 @@ def _guess(gram, z: Array, steps: int) -> Array:
     return jax.lax.fori_loop(1, steps + 1, step, (zeros, zeros))[0]
 
 
-def _rounds(start: Array, measure, solve, tol: float) -> Found:
-    """Alternate set and solve until certified; keep the best."""
+def _rounds(begin: Any, best: Any, measure, solve, tol: float) -> tuple[Any, Array]:
+    """Alternate set and solve until certified; return the best of them and the rounds."""
 
     def body(carry):
-        nu, residual, _, best, best_gap, count = carry
-        wanted = nu + residual  # the mean eigenvalue of K is 1: the scale at which few rounds do
+        now, best, count = carry
+        wanted = now.nu + now.residual  # K has eigenvalues about 1: this scale needs few rounds
         free = jnp.abs(wanted) < 1
-        nu = jnp.clip(solve(jnp.where(free, 0.0, jnp.sign(wanted)), free, nu, residual), -1.0, 1.0)
-        now, residual = measure(nu)
-        better = now < best_gap
-        best = jnp.where(better, nu, best)
-        return nu, residual, now, best, jnp.where(better, now, best_gap), count + 1
+        now = measure(solve(jnp.where(free, 0.0, jnp.sign(wanted)), free, now))
+        return now, better(best, now), count + 1
 
     def going(carry):
-        return (carry[4] > tol) & (carry[5] < _ROUNDS) & jnp.isfinite(carry[2])
+        now, best, count = carry
+        return (best.gap > tol) & (count < _ROUNDS) & jnp.all(jnp.isfinite(now.nu))
 
-    now, residual = measure(start)
-    begin = (start, residual, now, start, now, jnp.array(0))
-    _, _, _, nu, now, count = jax.lax.while_loop(going, body, begin)
-    return Found(nu, now, count)
+    _, best, count = jax.lax.while_loop(going, body, (begin, best, jnp.array(0)))
+    return best, count

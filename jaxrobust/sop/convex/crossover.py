@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxrobust.sop.convex.active_set import cholesky_solve
-from jaxrobust.sop.convex.dual import Found, Program, gap, nothing
+from jaxrobust.sop.convex.dual import Found, Program, better, measured, nothing
 
 _RIDGE = 1e-7  # of the mean eigenvalue of J_C'J_C: keeps its factor where J_C has no full rank
 _DELTA = 1e-8  # of the mean eigenvalue of K
@@ -24,8 +24,8 @@ _RELAX = 1.6
 _NARROW = 64  # columns up to which steps cost next to nothing beside a crossover
 
 
-def crossover(program: Program, nu: Array, free: Array, tol: float) -> tuple[Array, Array]:
-    """Return (nu, gap) that fits the free examples, the others at their side of the box.
+def crossover(program: Program, nu: Array, free: Array, tol: float) -> Found:
+    """Return what fits the free examples, the others at their side of the box.
 
     nu_C <- nu_C + K_CC^+ (z - K nu)_C, the least change, a few times: refinement about a residual
     in double precision. With many more examples than columns K_CC^+ = J_C (J_C'J_C)^-2 J_C' is
@@ -68,22 +68,18 @@ def _tikhonov(program: Program, free: Array) -> Callable[[Array], Array]:
 
 def _refine(
     program: Program, nu: Array, free: Array, tol: float, change: Callable[[Array], Array]
-) -> tuple[Array, Array]:
+) -> Found:
     def body(carry):
-        nu, residual, best, best_gap, count, _ = carry
-        nu = jnp.clip(nu + change(jnp.where(free, residual, 0.0)), -1.0, 1.0)
-        now, residual = gap(program, nu)
-        better = now < best_gap  # False for a NaN
-        best, then = jnp.where(better, nu, best), jnp.where(better, now, best_gap)
-        return nu, residual, best, then, count + 1, now < 0.1 * best_gap
+        now, best, count, _ = carry
+        now = measured(program, now.nu + change(jnp.where(free, now.residual, 0.0)))
+        return now, better(best, now), count + 1, now.gap < 0.1 * best.gap
 
-    nu = jnp.where(free, jnp.clip(nu, -1.0, 1.0), jnp.sign(nu))
-    now, residual = gap(program, nu)
-    begin = (nu, residual, nu, now, jnp.array(0), jnp.array(True))
-    _, _, nu, now, _, _ = jax.lax.while_loop(
-        lambda c: (c[3] > tol) & (c[4] < 6) & c[5], body, begin
-    )
-    return nu, now
+    begin = measured(program, jnp.where(free, nu, jnp.sign(nu)))
+    return jax.lax.while_loop(
+        lambda c: (c[1].gap > tol) & (c[2] < 6) & c[3],
+        body,
+        (begin, begin, jnp.array(0), jnp.array(True)),
+    )[1]
 
 
 def detect(program: Program, tol: float) -> Found:
@@ -114,24 +110,20 @@ def detect(program: Program, tol: float) -> Found:
         state, now_free = steps(5, state)
         settled = jnp.all(now_free == free) & jnp.any(now_free != tried) & _many(program, now_free)
         s, w = state
-        nu = jnp.where(now_free, jnp.clip(R * w, -1.0, 1.0), jnp.sign(s)).astype(program.J.dtype)
+        nu = jnp.where(now_free, R * w, jnp.sign(s)).astype(program.J.dtype)
         found = jax.lax.cond(
             settled,
             lambda: _refine(program, nu, now_free, tol, _pseudo_inverse(program, now_free)),
-            lambda: (nu, jnp.asarray(jnp.inf, nu.dtype)),
+            lambda: nothing(program),
         )
         return state, now_free, jnp.where(settled, now_free, tried), found, count + 1
 
     zeros = jnp.zeros_like(z)
     state, free = steps(10, (zeros, zeros))
-    nu, far, none = nothing(program)
     rounds = 8 if low.shape[1] <= _NARROW else 2
-    *_, (nu, now), count = jax.lax.while_loop(
-        lambda c: (c[3][1] > tol) & (c[4] < rounds),
-        body,
-        (state, free, jnp.zeros_like(free), (nu, far), none),
-    )
-    return Found(nu, now, count)
+    begin = (state, free, jnp.zeros_like(free), nothing(program), jnp.array(0))
+    *_, found, count = jax.lax.while_loop(lambda c: (c[3].gap > tol) & (c[4] < rounds), body, begin)
+    return found._replace(steps=count)
 
 
 def inverse(matrix: Array) -> Callable[[Array], Array]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -51,11 +52,90 @@ def certificate(J: Any, y: Any, lam: Any, nu: Any) -> L1Solution:
     y = _check.real("y", y, (J.shape[0],)).astype(J.dtype)
     lam = _check.number("lam", lam, dtype=J.dtype)
     nu = _check.real("nu", nu, y.shape).astype(J.dtype)
-    return certify(J, y, lam, nu / lam, 1e-10, jnp.array(0))
+    program = prepare(J, y / lam)
+    return certify(program, y, lam, measured(program, nu / lam), 1e-10)
 
 
-def certify(J: Array, y: Array, lam: Array, nu: Array, tol: Any, count: Array) -> L1Solution:
-    """Certify lam * nu from scratch on the scale of y / lam, where it cannot under- or overflow.
+class Program(NamedTuple):
+    """The program as the methods see it: lam is 1, and JJ' has mean eigenvalue about 1.
+
+    With z = y / (lam c) and K = JJ' / c the dual is max z'nu - 1/2 nu'K nu over the unit box, for
+    any c > 0: nu and the relative gap are those of the program as given.
+    """
+
+    J: Float[Array, "N p"]
+    """As given: dividing a large matrix costs as much as multiplying by it."""
+    target: Float[Array, "*B N"]
+    """y / lam."""
+    z: Float[Array, "*B N"]
+    c: Float[Array, ""]
+    """A power of two."""
+    norm: Float[Array, ""]
+    """|J|_F."""
+    low: Float[Array, "N p"]
+    """J / sqrt(c) in single precision: what does most of the work."""
+
+
+class Found(NamedTuple):
+    """What a method reached; all that follows from nu is computed in the precision of J."""
+
+    nu: Float[Array, " N"]
+    """In the unit box."""
+    theta: Float[Array, " p"]
+    """J'nu."""
+    s: Float[Array, " N"]
+    """y / lam - J theta."""
+    residual: Float[Array, " N"]
+    """s / c = z - K nu."""
+    gap: Float[Array, ""]
+    """Relative, without what rounding can hide."""
+    steps: Int[Array, ""]
+
+
+def prepare(J: Array, target: Array) -> Program:
+    """Scale the program of J and target = y / lam."""
+    # Dot products of rows: on a CPU XLA sums one number at a time, and wakes a thread for vdot.
+    square = jnp.sum(jnp.einsum("ij,ij->i", J, J))
+    info = jnp.finfo(J.dtype)
+    c = jax.lax.reduce_precision(square / J.shape[0], info.nexp, 0)
+    c = jnp.where(square > 0, c, 1.0)
+    low = (J * (1 / jnp.sqrt(c))).astype(jnp.float32)
+    return Program(J, target, target / c, c, jnp.sqrt(square), low)
+
+
+def measured(program: Program, nu: Array, steps: Any = 0) -> Found:
+    """Clip nu to the box and see how far it is, both products with J."""
+    nu = jnp.clip(nu, -1.0, 1.0)
+    theta = nu @ program.J
+    s = program.target - program.J @ theta
+    residual = s / program.c
+    gap = gap_at(nu, residual, theta @ theta / program.c)
+    return Found(nu, theta, s, residual, gap, jnp.asarray(steps))
+
+
+def nothing(program: Program) -> Found:
+    """Begin at nu = 0, of which nothing is known."""
+    far = jnp.asarray(jnp.inf, program.z.dtype)
+    theta = jnp.zeros(program.J.shape[1:], program.J.dtype)
+    none = jnp.zeros_like(program.z)
+    return Found(none, theta, program.target, program.z, far, jnp.array(0))
+
+
+def gap_at(nu: Array, residual: Array, energy: Array) -> Array:
+    """Give the relative gap where the residual z - K nu and energy = nu'K nu are known."""
+    primal = 0.5 * energy + jnp.sum(jnp.abs(residual))
+    absolute = jnp.sum(jnp.abs(residual) - nu * residual)
+    return jnp.where(primal == 0, 0.0, absolute / primal)
+
+
+def better(first: Any, second: Any) -> Any:
+    """Keep what has the smaller `gap`; a NaN is none."""
+    take = second.gap < first.gap
+    return jax.tree.map(lambda a, b: jnp.where(take, b, a), first, second)
+
+
+def certify(program: Program, y: Array, lam: Array, found: Found, tol: Any) -> L1Solution:
+    """Certify what was found, on the scale of y / lam, where it cannot under- or overflow.
 
     The gap is the one computed plus what rounding can hide in it: s_i = z_i - J_i theta is wrong by
     about (1 + sqrt p) eps (|z_i| + |J_i| |theta|) at most, its term by twice that, and
@@ -63,18 +143,15 @@ def certify(J: Array, y: Array, lam: Array, nu: Array, tol: Any, count: Array) -
     the bounds that hold with high probability for rounding errors of either sign (Higham and Mary,
     SIAM J. Sci. Comput. 2019); the worst case, never met in practice, has p and N for their roots.
     """
-    N, p = J.shape
-    nu, z = jnp.clip(nu, -1.0, 1.0), y / lam
-    theta = nu @ J
-    s = z - J @ theta
+    (N, p), norm = program.J.shape, program.norm
+    nu, theta, s, z = found.nu, found.theta, found.s, program.target
     energy = theta @ theta
     primal = 0.5 * energy + jnp.sum(jnp.abs(s))
-    # 0/0 is a certificate only where y = 0: elsewhere P has underflowed.
+    # 0/0 is a certificate only where y = 0: elsewhere y / lam or P has underflowed.
     idle = (primal == 0) & ~jnp.any(y != 0)
     seen = jnp.where(idle, 0.0, jnp.sum(jnp.abs(s) - nu * s) / primal)
-    norm = jnp.sqrt(jnp.vdot(J, J))
     size = jnp.sum(jnp.abs(z)) + N**0.5 * norm * jnp.sqrt(energy)
-    info = jnp.finfo(J.dtype)
+    info = jnp.finfo(z.dtype)
     lost = float(N * p) * info.tiny  # a product below `tiny` is flushed to 0
     hidden = 2 * (1 + p**0.5) * info.eps * (size / primal) + lost / primal
     drift = (1 + N**0.5) * info.eps * norm * jnp.sqrt(nu @ nu)  # |theta - J'nu|
@@ -88,55 +165,4 @@ def certify(J: Array, y: Array, lam: Array, nu: Array, tol: Any, count: Array) -
     status = jnp.where(at_limit, Status.ROUNDING_LIMIT, Status.NOT_CONVERGED)
     status = jnp.where(relative <= tol, Status.CERTIFIED, status)
     status = jnp.where(jnp.isfinite(relative) | (flushed & sound), status, Status.NOT_FINITE)
-    return L1Solution(lam * theta, lam * s, lam * nu, relative, status, count)
-
-
-class Program(NamedTuple):
-    """The program as the methods see it: lam is 1, and JJ' has mean eigenvalue 1.
-
-    With z = y / (lam c) and K = JJ' / c the dual is max z'nu - 1/2 nu'K nu over the unit box, for
-    any c > 0: nu and the relative gap are those of the program as given.
-    """
-
-    J: Float[Array, "N p"]
-    """As given: dividing a large matrix costs as much as multiplying by it."""
-    z: Float[Array, "*B N"]
-    c: Float[Array, ""]
-    low: Float[Array, "N p"]
-    """J / sqrt(c) in single precision: what does most of the work."""
-
-
-class Found(NamedTuple):
-    """What a method reached: nu in the unit box, its relative gap as the method saw it, steps."""
-
-    nu: Float[Array, " N"]
-    gap: Float[Array, ""]
-    steps: Int[Array, ""]
-
-
-def prepare(J: Array, z: Array) -> Program:
-    """Scale the program of J and z = y / lam."""
-    energy = jnp.vdot(J, J) / J.shape[0]  # a dot product: XLA sums one number at a time on a CPU
-    c = jnp.where(energy > 0, energy, 1.0)
-    return Program(J, z / c, c, (J * (1 / jnp.sqrt(c))).astype(jnp.float32))
-
-
-def nothing(program: Program) -> Found:
-    """Begin at nu = 0, of which nothing is known."""
-    far = jnp.asarray(jnp.inf, program.z.dtype)
-    return Found(jnp.zeros_like(program.z), far, jnp.array(0))
-
-
-def gap(program: Program, nu: Array) -> tuple[Array, Array]:
-    """Give the relative gap of nu in the unit box, and the residual z - K nu, both through J."""
-    J, z, c, _ = program
-    theta = nu @ J
-    residual = z - (J @ theta) / c
-    return gap_at(nu, residual, theta @ theta / c), residual
-
-
-def gap_at(nu: Array, residual: Array, energy: Array) -> Array:
-    """Give the relative gap where the residual z - K nu and energy = nu'K nu are known."""
-    primal = 0.5 * energy + jnp.sum(jnp.abs(residual))
-    absolute = jnp.sum(jnp.abs(residual) - nu * residual)
-    return jnp.where(primal == 0, 0.0, absolute / primal)
+    return L1Solution(lam * theta, lam * s, lam * nu, relative, status, found.steps)

@@ -20,7 +20,7 @@ from jaxtyping import Array
 
 from jaxrobust.sop.convex.active_set import cholesky_solve
 from jaxrobust.sop.convex.crossover import crossover
-from jaxrobust.sop.convex.dual import Found, Program, gap, nothing
+from jaxrobust.sop.convex.dual import Found, Program, better, measured, nothing
 
 # Of the mean eigenvalue of JJ': keeps the Newton matrix positive where JJ' is singular. At 1e-15
 # rounding spoils the steps of p < N; 1e-10 to 1e-13 are alike on 2,000 random problems.
@@ -67,38 +67,35 @@ def mixed(program: Program, tol: float) -> Found:
         return jnp.minimum(point.a, point.b), jnp.maximum(point.za, point.zb)
 
     def body(carry):
-        point, free, tried, best, best_gap, stall, count = carry
-        new = _step(point, program, factor)
+        point, now, free, tried, best, stall, count = carry
+        new = _step(point, now.residual, factor)
         (slack, multiplier), (slack0, multiplier0) = map(slack_and_multiplier, (new, point))
         now_free = slack * multiplier0 > multiplier * slack0
         settled = jnp.all(now_free == free) & jnp.any(now_free != tried)
-        own, _ = gap(program, jnp.clip(new.nu, -1.0, 1.0))
-        nu, found = jax.lax.cond(
-            settled,
-            lambda: crossover(program, new.nu, now_free, tol),
-            lambda: (jnp.clip(new.nu, -1.0, 1.0), own),
+        now = measured(program, new.nu)
+        found = jax.lax.cond(
+            settled, lambda: crossover(program, new.nu, now_free, tol), lambda: now
         )
-        better = found < best_gap
         return (
             new,
+            now,
             now_free,
             jnp.where(settled, now_free, tried),
-            jnp.where(better, nu, best),
-            jnp.where(better, found, best_gap),
+            better(best, found),
             jnp.where(new.complementarity < 0.95 * point.complementarity, 0, stall + 1),
             count + 1,
         )
 
     def going(carry):
-        point, _, _, _, best_gap, stall, count = carry
+        point, _, _, _, best, stall, count = carry
         left = point.complementarity > 1e-12 * begin[0].complementarity  # False for a NaN
-        return (best_gap > tol) & (count < _MIXED) & (stall < 3) & left
+        return (best.gap > tol) & (count < _MIXED) & (stall < 3) & left
 
-    z = program.z
-    none, (zeros, far, zero) = jnp.zeros(z.shape, bool), nothing(program)
-    begin = (start(z), none, none, zeros, far, zero, zero)
-    _, _, _, nu, now, _, count = jax.lax.while_loop(going, body, begin)
-    return Found(nu, now, count)
+    zero = nothing(program)
+    none = jnp.zeros(program.z.shape, bool)
+    begin = (start(program.z), zero, none, none, zero, zero.steps, zero.steps)
+    *_, best, _, count = jax.lax.while_loop(going, body, begin)
+    return best._replace(steps=count)
 
 
 def double(program: Program, tol: float) -> Found:
@@ -107,22 +104,21 @@ def double(program: Program, tol: float) -> Found:
     factor = _gram(program) if N <= p else _rows(program)
 
     def unfinished(carry):
-        point, _, now, count, stall = carry
-        return (now > tol) & (stall < 12) & (count < STEPS) & jnp.all(jnp.isfinite(point.nu))
+        point, _, best, stall, count = carry
+        left = (best.gap > tol) & (stall < 12) & (count < STEPS)
+        return left & jnp.all(jnp.isfinite(point.nu))
 
     def body(carry):
-        point, best, best_gap, count, stall = carry
-        point = _step(point, program, factor)
-        nu = jnp.clip(point.nu, -1.0, 1.0)
-        now, _ = gap(program, nu)
-        better = now < best_gap
-        stall = jnp.where(now < 0.3 * best_gap, 0, stall + 1)
-        best = jnp.where(better, nu, best)
-        return point, best, jnp.where(better, now, best_gap), count + 1, stall
+        point, now, best, stall, count = carry
+        point = _step(point, now.residual, factor)
+        now = measured(program, point.nu)
+        stall = jnp.where(now.gap < 0.3 * best.gap, 0, stall + 1)
+        return point, now, better(best, now), stall, count + 1
 
-    begin = (start(program.z), *nothing(program), jnp.array(0))
-    _, nu, now, count, _ = jax.lax.while_loop(unfinished, body, begin)
-    return Found(nu, now, count)
+    zero = nothing(program)
+    begin = (start(program.z), zero, zero, zero.steps, zero.steps)
+    _, _, best, _, count = jax.lax.while_loop(unfinished, body, begin)
+    return best._replace(steps=count)
 
 
 # D -> solver of (K + diag D) dnu = rho
@@ -180,11 +176,13 @@ def _floor(J: Array) -> float:
     return _FLOOR if J.dtype == jnp.float64 else _FLOOR_LOW
 
 
-def _step(point: Point, program: Program, factor: _Factor) -> Point:
-    """Take one predictor-corrector step towards K nu - z = za - zb, a za = b zb = 0."""
+def _step(point: Point, residual: Array, factor: _Factor) -> Point:
+    """Take one predictor-corrector step towards K nu - z = za - zb, a za = b zb = 0.
+
+    residual: z - K nu.
+    """
     nu, a, b, za, zb = point
-    J, z, c, _ = program
-    stationarity = (J @ (nu @ J)) / c - z - za + zb
+    stationarity = zb - za - residual
     drift_a, drift_b = a - 1 - nu, b - 1 + nu
     mu = point.complementarity
     solve = factor(za / a + zb / b)
@@ -204,7 +202,7 @@ def _step(point: Point, program: Program, factor: _Factor) -> Point:
     dual = jnp.minimum(longest(za, aim.za), longest(zb, aim.zb))
     after = (a + primal * aim.a) @ (za + dual * aim.za)
     after += (b + primal * aim.b) @ (zb + dual * aim.zb)
-    center = (after / (2 * z.size * mu)) ** 3 * mu
+    center = (after / (2 * nu.size * mu)) ** 3 * mu
     move = direction(center - a * za - aim.a * aim.za, center - b * zb - aim.b * aim.zb)
     slacks = jnp.minimum(longest(a, move.a), longest(b, move.b))
     multipliers = jnp.minimum(longest(za, move.za), longest(zb, move.zb))

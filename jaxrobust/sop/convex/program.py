@@ -14,7 +14,7 @@ from jaxtyping import Array
 
 from jaxrobust import _check
 from jaxrobust.sop.convex import shared
-from jaxrobust.sop.convex.dual import L1Solution, certify
+from jaxrobust.sop.convex.dual import L1Solution, certify, prepare
 from jaxrobust.sop.convex.lowrank import Factored
 from jaxrobust.sop.convex.single import AIM, again, is_wide, single
 from jaxrobust.sop.convex.threads import in_parts, one_core
@@ -84,7 +84,7 @@ def solve_l1(
             found = jax.vmap(_solver(tol), (0 if J.ndim == 3 else None, 0, 0))(J, y, lam)
         else:
             part = partial(_compiled_part, tol, J.ndim == 3)
-            found = in_parts(part, (J, y, lam), shape[0], threads)
+            found = in_parts(part, (J, y, lam), len(y), threads)
     return found if basis is None else found._replace(theta=found.theta @ basis.T)
 
 
@@ -94,8 +94,8 @@ def _arguments(J: Any, y: Any, lam: Any) -> tuple[Array, Array, Array]:
     y = _check.real("y", y)
     _check.shaped("y", y, (None,) * (max(1, min(2, y.ndim)) - 1) + (J.shape[-2],))
     _normal("y", y)
-    _normal("lam", lam)
     lam = _check.numbers("lam", lam, dtype=J.dtype)
+    _normal("lam", lam)
     if lam.size == 0:
         raise ValueError(f"lam must hold at least one number, got shape {lam.shape}")
     if lam.ndim > 1:
@@ -160,15 +160,17 @@ def _solver(tol: float):
 
     @custom_vmap
     def together(J, y, lam):
-        found = shared.columns(J, y / lam[:, None], AIM * tol)
-        result = jax.vmap(certify, (None, 0, 0, 0, None, 0))(J, y, lam, found.nu, tol, found.steps)
+        program = prepare(J, y / lam[:, None])
+        found = shared.columns(program, AIM * tol)
+        result = jax.vmap(certify, (shared.LANES, 0, 0, 0, None))(program, y, lam, found, tol)
         sure = result.status == Status.CERTIFIED
 
         def lane(each):
-            sure, y, lam, result = each
-            return jax.lax.cond(sure, lambda: result, lambda: again(J, y, lam, result, tol))
+            sure, target, z, y, lam, result = each
+            one = program._replace(target=target, z=z)
+            return jax.lax.cond(sure, lambda: result, lambda: again(one, y, lam, result, tol))
 
-        lanes = (sure, y, lam, result)
+        lanes = (sure, program.target, program.z, y, lam, result)
         return jax.lax.cond(jnp.all(sure), lambda: result, lambda: jax.lax.map(lane, lanes))
 
     @together.def_vmap

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from jaxrobust.sop.convex.crossover import inverse
-from jaxrobust.sop.convex.dual import Found, gap_at, prepare
+from jaxrobust.sop.convex.dual import Found, Program, gap_at, measured
 
 COLUMNS = 64  # side by side: the state of a loop stays in a core's cache
 _SPLIT = 100  # rows from which splitting pays; below it a step's overhead counts for more
@@ -22,11 +22,13 @@ _R = 0.7  # of the mean eigenvalue of K
 _RELAX = 1.6
 _GUESS, _CG = 24, 14  # steps
 _ROUNDS = 6
+LANES = Program(None, 0, 0, None, None, None)  # pyright: ignore[reportArgumentType]
+"""For vmap over the lanes of a program with one J."""
 
 
-def columns(J: Float[Array, "N p"], z: Float[Array, "B N"], tol: float) -> Found:
-    """Solve for every row of z = y / lam; gaps are measured through K."""
-    program = prepare(J, z)
+def columns(program: Program, tol: float) -> Found:
+    """Solve for every row of z; rounds go on until the gap through K is within tol."""
+    J, z = program.J, program.z
     K = (J @ J.T) / program.c
     low = K.astype(jnp.float32)
     apply = inverse(low + _R * jnp.eye(low.shape[0], dtype=low.dtype))
@@ -34,19 +36,21 @@ def columns(J: Float[Array, "N p"], z: Float[Array, "B N"], tol: float) -> Found
     def solve(part):
         return _solve(K, low, apply, part, tol)
 
+    def whole(nu, count):
+        return jax.vmap(measured, (LANES, 0, 0))(program, nu, count)
+
     B, N = z.shape
     if N < _SPLIT or B <= COLUMNS:
-        nu, gap, count = solve(program.z.T)
-        return Found(nu.T, gap, count)
+        nu, count = solve(z.T)
+        return whole(nu.T, count)
     parts = -(-B // COLUMNS)
-    padded = jnp.pad(program.z, ((0, parts * COLUMNS - B), (0, 0)))
-    found = jax.lax.map(lambda part: solve(part.T), padded.reshape(parts, COLUMNS, N))
-    nu = jnp.swapaxes(found.nu, 1, 2).reshape(-1, N)
-    return Found(nu[:B], found.gap.reshape(-1)[:B], found.steps.reshape(-1)[:B])
+    padded = jnp.pad(z, ((0, parts * COLUMNS - B), (0, 0)))
+    nu, count = jax.lax.map(lambda part: solve(part.T), padded.reshape(parts, COLUMNS, N))
+    return whole(jnp.swapaxes(nu, 1, 2).reshape(-1, N)[:B], count.reshape(-1)[:B])
 
 
-def _solve(K: Array, low: Array, apply, z: Array, tol: float) -> Found:
-    """Solve for every column of z, all at once."""
+def _solve(K: Array, low: Array, apply, z: Array, tol: float) -> tuple[Array, Array]:
+    """Solve for every column of z, all at once, and count each one's rounds."""
 
     def measure(nu):
         image = K @ nu
@@ -75,10 +79,10 @@ def _solve(K: Array, low: Array, apply, z: Array, tol: float) -> Found:
     start = _admm(apply, z.astype(low.dtype)).astype(z.dtype)
     now, residual = measure(start)
     begin = (start, residual, now, jnp.zeros(now.shape, int), jnp.array(0))
-    nu, _, now, count, _ = jax.lax.while_loop(
+    nu, _, _, count, _ = jax.lax.while_loop(
         lambda c: jnp.any(c[2] > tol) & (c[4] < _ROUNDS), body, begin
     )
-    return Found(nu, now, count)
+    return nu, count
 
 
 def _admm(apply, z: Array) -> Array:

@@ -7,7 +7,15 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxrobust.sop.convex import active_set, crossover, interior
-from jaxrobust.sop.convex.dual import Found, L1Solution, certify, nothing, prepare
+from jaxrobust.sop.convex.dual import (
+    Found,
+    L1Solution,
+    Program,
+    better,
+    certify,
+    nothing,
+    prepare,
+)
 from jaxrobust.sop.status import Status
 
 AIM = 0.9  # of tol: the certificate adds what rounding can hide
@@ -33,19 +41,21 @@ def single(J: Array, y: Array, lam: Array, tol: float) -> L1Solution:
     elif J.dtype == jnp.float64 and p < N:
         found = crossover.detect(program, aim) if p <= _DETECT else found
         found = jax.lax.cond(
-            found.gap <= aim, lambda: found, lambda: _better(found, interior.mixed(program, aim))
+            found.gap <= aim, lambda: found, lambda: _then(found, interior.mixed(program, aim))
         )
-    result = certify(J, y, lam, found.nu, tol, found.steps)
+    result = certify(program, y, lam, found, tol)
     # A `cond`, out of which XLA does not move the forming of K, as it would out of a `while`.
     return jax.lax.cond(
-        result.status == Status.CERTIFIED, lambda: result, lambda: again(J, y, lam, result, tol)
+        result.status == Status.CERTIFIED,
+        lambda: result,
+        lambda: again(program, y, lam, result, tol),
     )
 
 
-def again(J: Array, y: Array, lam: Array, first: L1Solution, tol: float) -> L1Solution:
+def again(program: Program, y: Array, lam: Array, first: L1Solution, tol: float) -> L1Solution:
     """Solve by the interior point in double precision what another method did not certify."""
-    found = interior.double(prepare(J, y / lam), AIM * tol)
-    second = certify(J, y, lam, found.nu, tol, found.steps)
+    found = interior.double(program, AIM * tol)
+    second = certify(program, y, lam, found, tol)
     stalled = (second.status == Status.NOT_CONVERGED) & (found.steps < interior.STEPS)
     second = second._replace(status=jnp.where(stalled, Status.STALLED, second.status))
     keep = first.gap < second.gap  # of two certificates; False for a NaN
@@ -53,8 +63,6 @@ def again(J: Array, y: Array, lam: Array, first: L1Solution, tol: float) -> L1So
     return kept._replace(iterations=first.iterations + second.iterations)
 
 
-def _better(first: Found, second: Found) -> Found:
-    """Keep the answer with the smaller gap (a NaN is none) and count the steps of both."""
-    take = second.gap < first.gap
-    nu = jnp.where(take, second.nu, first.nu)
-    return Found(nu, jnp.where(take, second.gap, first.gap), first.steps + second.steps)
+def _then(first: Found, second: Found) -> Found:
+    """Keep the better answer and count the steps of both."""
+    return better(first, second)._replace(steps=first.steps + second.steps)
