@@ -20,7 +20,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -119,34 +119,13 @@ def front_door(config: Config, key, rule: str = "additive") -> Found:
         end = sop.run(J, y, alpha=alpha, tau=tau, **options)
         return {"theta": end.theta, "s": end.s}
 
-    clock = _compile_clock()
-    clock.clear()
     wall, cpu = time.perf_counter(), time.process_time()
     found = lab.sweep(trial, config.axes, config.seeds, key=key, progress=False)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     theta, s = (found[name].values.reshape(config.runs, -1) for name in ("theta", "s"))
-    return Found(np.arange(config.runs), theta, s, wall, sum(clock), cpu / wall)
-
-
-@cache
-def _compile_clock() -> list[float]:
-    """Give a list to which JAX adds the seconds of each tracing, lowering and compilation.
-
-    One inside another (a jitted function traced within a trace) is counted once.
-    """
-    clock: list[float] = []
-    inside: list[tuple[float, float]] = []  # (end, seconds counted) of those not yet enclosed
-
-    def listen(event: str, duration_secs: float, **_: object) -> None:
-        if event.startswith("/jax/core/compile/"):
-            now, counted = time.perf_counter(), 0.0
-            while inside and inside[-1][0] > now - duration_secs:
-                counted += inside.pop()[1]
-            clock.append(max(0.0, duration_secs - counted))
-            inside.append((now, counted + clock[-1]))
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    return clock
+    return Found(
+        np.arange(config.runs), theta, s, wall, found.attrs["seconds"]["compile"], cpu / wall
+    )
 
 
 def compare(name: str, found: Found, ours: Found) -> tuple[str, bool]:

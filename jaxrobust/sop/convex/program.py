@@ -13,12 +13,15 @@ from jax.custom_batching import custom_vmap
 from jaxtyping import Array
 
 from jaxrobust import _check
+from jaxrobust._machine import cores
 from jaxrobust.sop.convex import shared
 from jaxrobust.sop.convex.dual import L1Solution, certify, prepare
 from jaxrobust.sop.convex.lowrank import Factored
 from jaxrobust.sop.convex.single import AIM, again, is_wide, single
 from jaxrobust.sop.convex.threads import in_parts, one_core
 from jaxrobust.sop.status import Status
+
+_WORTH = 500_000  # entries of J, once a lane: with less to do a thread costs more than it brings
 
 
 def solve_l1(
@@ -53,7 +56,8 @@ def solve_l1(
     tol
         Relative gap that counts as CERTIFIED; theta is within sqrt(2 P gap) of the minimiser.
     threads
-        Parts that a batch is cut into outside jit, each on a core; by default one a core.
+        Parts that a batch is cut into outside jit, each on a core; by default one a core where
+        they are worth a thread each.
 
     Returns
     -------
@@ -73,19 +77,24 @@ def solve_l1(
     J, y, lam = _arguments(J, y, lam)
     _check.number("tol", tol)
     tol = float(tol)
-    shape = jnp.broadcast_shapes(J.shape[:-2], y.shape[:-1], lam.shape)
+    shape = np.broadcast_shapes(J.shape[:-2], y.shape[:-1], lam.shape)
     run = _compiled(tol)
     if not shape:
         found = run(J, y, lam)
+    elif any(isinstance(x, Tracer) for x in (J, y, lam)):
+        axes = (0 if J.ndim == 3 else None, 0 if y.ndim == 2 else None, 0 if lam.ndim else None)
+        found = jax.vmap(_solver(tol), axes)(J, y, lam)
     else:
-        y = jnp.broadcast_to(y, (*shape, y.shape[-1]))
-        lam = jnp.broadcast_to(lam, shape)
-        if any(isinstance(x, Tracer) for x in (J, y, lam)):
-            found = jax.vmap(_solver(tol), (0 if J.ndim == 3 else None, 0, 0))(J, y, lam)
-        else:
-            part = partial(_compiled_part, tol, J.ndim == 3)
-            found = in_parts(part, (J, y, lam), len(y), threads)
+        parts = _parts(threads, shape[0], J.shape[-2] * J.shape[-1])
+        found = in_parts(partial(_compiled_part, tol), (J, y, lam), shape[0], parts)
     return found if basis is None else found._replace(theta=found.theta @ basis.T)
+
+
+def _parts(threads: int | None, lanes: int, entries: int) -> int:
+    """Return how many threads a batch is worth, unless the caller knows."""
+    if threads is not None:
+        return _check.count("threads", threads)
+    return min(cores(), 1 + lanes * entries // _WORTH)
 
 
 def _arguments(J: Any, y: Any, lam: Any) -> tuple[Array, Array, Array]:
@@ -123,15 +132,20 @@ def _compiled(tol: float):
 
 
 @lru_cache
-def _compiled_part(tol: float, distinct: bool, size: int):
+def _compiled_part(tol: float, size: int):
     """Return `part(J, y, lam, start)` for `size` lanes of a batch."""
     solve = _solver(tol)
 
     def part(J, y, lam, start):
-        if distinct:
-            return jax.lax.map(lambda i: solve(J[i], y[i], lam[i]), start + jnp.arange(size))
-        mine = (jax.lax.dynamic_slice_in_dim(x, start, size) for x in (y, lam))
-        return jax.vmap(solve, (None, 0, 0))(J, *mine)
+        def mine(x, alone):
+            if x.ndim == alone:
+                return jnp.broadcast_to(x, (size, *x.shape))
+            return jax.lax.dynamic_slice_in_dim(x, start, size)
+
+        y, lam = mine(y, 1), mine(lam, 0)
+        if J.ndim == 2:
+            return jax.vmap(solve, (None, 0, 0))(J, y, lam)
+        return jax.lax.map(lambda i: solve(J[start + i], y[i], lam[i]), jnp.arange(size))
 
     return jax.jit(part, compiler_options=one_core())
 

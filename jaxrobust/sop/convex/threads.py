@@ -9,18 +9,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrobust import _check
-from jaxrobust._machine import cores, workers
+from jaxrobust._machine import workers
 
 
-def in_parts(compiled: Callable[[int], Any], batch: Any, lanes: int, threads: int | None) -> Any:
+def in_parts(compiled: Callable[[int], Any], batch: Any, lanes: int, parts: int) -> Any:
     """Return what `compiled(size)(*batch, first lane)` gives for all lanes, parts side by side.
 
     All parts have one size, so that one program serves them: the last one overlaps the one before.
     A part picks its lanes in the program; taking them out here would cost as much as the work.
     """
-    given = cores() if threads is None else _check.count("threads", threads)
-    parts = min(given, lanes)
+    parts = min(parts, lanes)
     if jax.default_backend() != "cpu" or parts == 1:
         return compiled(lanes)(*batch, 0)
     size = -(-lanes // parts)
