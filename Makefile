@@ -24,8 +24,12 @@ check: $(STAMP)
 	$(PY) -m pyright
 
 bench: $(STAMP)
-	$(PY) -m benchmarks.l1_solve
-	$(PY) -m benchmarks.descent_sweep
+	$(PY) -m benchmarks.l1_solve --out figures/benchmark_l1.json
+	taskset -c 0 $(PY) -m benchmarks.l1_solve --out figures/benchmark_l1_one_core.json \
+	  --peers DAQP PIQP LinearSVR --cells 50x100 200x500 500x2000 1000x200 rank20 rank20-factored
+	$(PY) -m benchmarks.l1_readme
+	$(PY) -m benchmarks.descent_sweep --out figures/benchmark_descent.json
+	$(PY) -m benchmarks.growth
 	$(PY) -m benchmarks.halfspace_lanes
 
 notebooks: $(STAMP)

@@ -16,11 +16,12 @@ PyTorch a few steps, and scale. Repetitions are interleaved; medians are reporte
 
 from __future__ import annotations
 
-import os
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +40,7 @@ from benchmarks.numpy_peers import (
     peak,
     together,
 )
-from jaxrobust import lab, sop
+from jaxrobust import _machine, lab, sop
 
 TOLERANCE = 1e-9  # on max |theta - theta'| and max |s - s'|; both are numbers of order 1
 
@@ -62,6 +63,8 @@ class Config:
     """Runs that the loops time in each repetition, before scaling to all."""
     timed_steps: int = 500
     """Steps that PyTorch is timed for in each repetition, before scaling to all."""
+    out: Path | None = None
+    """Where to write the figures of the table as JSON."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be cut into whole seeds."""
@@ -174,8 +177,7 @@ def contestants(config: Config, data: Data, key, cores: int, others: Callable) -
 def main(config: Config, others: Callable = lambda *_: {}) -> int:
     """Time all methods and `others`, print the table, return 0 if their results agree."""
     jax.config.update("jax_enable_x64", True)
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    cores = _machine.cores()
     print(machine(cores))
     print(
         f"{config.runs} runs ({config.seeds} seeds x {config.rates} rates x {config.alphas} alphas)"
@@ -192,7 +194,10 @@ def main(config: Config, others: Callable = lambda *_: {}) -> int:
         for name, (_, run) in methods.items():
             found[name].append(run())
 
-    report(methods, found, best, cores)
+    table = report(methods, found, best, cores)
+    if config.out:
+        about = {"machine": machine(cores), "peak GFLOP/s": best}
+        config.out.write_text(json.dumps({"about": about, "table": table}, indent=1) + "\n")
     extra = [name for name in methods if "torch" in name.lower()]
     wants = {name: found[OURS_TOO if "multiplicative" in name else OURS][-1] for name in methods}
     if extra:  # they went fewer steps
@@ -209,8 +214,10 @@ def main(config: Config, others: Callable = lambda *_: {}) -> int:
     return 0 if agree else 1
 
 
-def report(methods: Methods, found: dict[str, list[Found]], best: float, cores: int) -> None:
-    """Print the table."""
+def report(
+    methods: Methods, found: dict[str, list[Found]], best: float, cores: int
+) -> dict[str, dict[str, float]]:
+    """Print the table and return it: name to median seconds, share of the peak, ratio."""
     ours = found[OURS]
     bare, whole = (np.median([x.seconds - a * x.compile for x in ours]) for a in (1.0, 0.0))
     head = ("median", "least", "most", "cores", "of peak", "ratio", "+compile")
@@ -220,13 +227,16 @@ def report(methods: Methods, found: dict[str, list[Found]], best: float, cores: 
         (f"{name}, compilation apart", methods[name][0], found[name], 1.0)
         for name in (OURS, OURS_TOO)
     ]
+    table: dict[str, dict[str, float]] = {}
     for name, flop, runs, apart in rows:
         seconds = np.array([x.seconds - apart * x.compile for x in runs])
         middle, busy = np.median(seconds), np.median([x.busy for x in runs])
+        share, ratio = flop / middle / best, middle / bare
+        table[name] = {"seconds": float(middle), "of peak": share, "ratio": ratio}
         print(
             f"{name:46}{middle:9.2f}{seconds.min():9.2f}{seconds.max():9.2f}"
             + (f"{'':9}" if apart else f"{busy:9.2f}")
-            + f"{flop / middle / best:9.1%}{middle / bare:9.1f}{middle / whole:9.1f}"
+            + f"{share:9.1%}{ratio:9.1f}{middle / whole:9.1f}"
         )
     print(
         "cores: CPU time over wall time.\n"
@@ -234,6 +244,7 @@ def report(methods: Methods, found: dict[str, list[Found]], best: float, cores: 
         "\nratio: of medians, over jaxrobust with compilation apart; +compile: with it.\n"
         "jaxrobust also draws its data in the time given.\n"
     )
+    return table
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -164,7 +165,7 @@ def _number(x: float) -> str:
 
 
 def save(rows: list[Row], path: Path, about: dict[str, str]) -> None:
-    """Write all times and settings as JSON; what is not finite as null."""
+    """Write what was found as JSON; what is not finite as null."""
     tables = []
     for row in rows:
         ratios = {
@@ -174,8 +175,19 @@ def save(rows: list[Row], path: Path, about: dict[str, str]) -> None:
             "one thread": row.ratio(row.single),
             "kind": row.ratio(row.ours, kind=True),
         }
-        tables.append({**asdict(row), "ratio": ratios, "met": row.met})
+        methods = {
+            "ours": _summary(row.ours),
+            "single": row.single and _summary(row.single),
+            "peers": [_summary(peer) for peer in row.peers],
+        }
+        tables.append({**asdict(row), **methods, "ratio": ratios, "met": row.met})
     path.write_text(json.dumps(_plain({"about": about, "rows": tables}), indent=1) + "\n")
+
+
+def _summary(time: Time) -> dict[str, Any]:
+    known = {key: value for key, value in asdict(time).items() if key not in ("times", "cold")}
+    calls = {"calls": len(time.times), "bursts": len(time.cold)}
+    return known | {"median": time.median, "first": time.first, "least": time.least} | calls
 
 
 def _plain(x: object) -> object:

@@ -1,5 +1,6 @@
 """The benchmarks run at a tiny size and their methods agree; how fast they are is not tested."""
 
+import json
 import os
 import subprocess
 import sys
@@ -124,3 +125,18 @@ def test_halfspace_lanes_refuse_what_cannot_be_scaled(wrong):
     (name,) = wrong
     with pytest.raises(ValueError, match=f"{name} must be a whole number"):
         halfspace_lanes.Config(**{**LANES, **wrong})
+
+
+def test_the_readme_quotes_the_committed_run_of_descent():
+    table = json.loads((ROOT / "figures/benchmark_descent.json").read_text())["table"]
+    plain, own = (
+        100 * table[f"jaxrobust{x}, compilation apart"]["of peak"] for x in ("", ", multiplicative")
+    )
+    loops = [row["ratio"] for name, row in table.items() if name.startswith("NumPy loop, theta")]
+    words = " ".join((ROOT / "README.md").read_text().split())
+    assert f"reaches {plain:.0f} % of that peak and the multiplicative one {own:.0f} %" in words
+    torch = table["torch.func.vmap(grad), theta-space"]["ratio"]
+    assert f"NumPy loop takes {min(loops):.0f} times as long" in words
+    assert f"`torch.func.vmap` {torch:.0f} times" in words
+    by_hand = table["PyTorch by hand, N-space"]["ratio"]
+    assert f"by hand comes within {by_hand:.1f} times" in words

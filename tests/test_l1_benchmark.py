@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import l1_cells, l1_ladder, l1_peers, l1_solve, l1_table
+from benchmarks import l1_cells, l1_ladder, l1_peers, l1_readme, l1_solve, l1_table
 from benchmarks.l1_reference import optima, reference
 
 
@@ -84,7 +84,7 @@ def test_the_table_prints_and_saves(capsys, tmp_path, monkeypatch):
     assert "lanes above 1e-10 that say CERTIFIED: 0" in capsys.readouterr().out
     rows = json.loads(out.read_text())["rows"]
     assert [row["ours"]["certified"] for row in rows] == [1, 1, 1, 4]
-    assert all(len(row["ours"]["cold"]) == 2 <= len(row["ours"]["times"]) for row in rows)
+    assert all(row["ours"]["bursts"] == 2 <= row["ours"]["calls"] for row in rows)
     assert table.read_text().count("| tiny |") == 4
 
 
@@ -103,3 +103,25 @@ def test_a_faster_peer_is_bold_and_a_loose_one_only_kind():
     assert row.ratio(ours, kind=True) == pytest.approx(1 / 6)
     assert row.met == "no"
     assert l1_table.Row("a", "b", 1, 0.3, ours, None, peers, 1e-10).met == "yes"
+
+
+def test_the_readme_has_the_table_of_the_committed_run():
+    text = (l1_readme.ROOT / "README.md").read_text()
+    assert l1_readme.readme(text) == text, "run python -m benchmarks.l1_readme"
+
+
+def test_the_readmes_table_joins_cases_and_marks_where_a_peer_wins():
+    def row(case, ratio, one):
+        ratios = {"medians": ratio, "first calls": 2 * ratio, "one thread": one}
+        peers = [
+            {"name": "A", "median": 2.0, "worst": 1e-12},
+            {"name": "B", "median": 1.0, "worst": 1e-8},
+            {"name": "C", "median": None, "worst": None},
+        ]
+        about = {"cell": "50x100", "case": case, "goal": 1.0, "target": 1e-10, "peers": peers}
+        return about | {"ours": {"median": 0.25}, "ratio": ratios}
+
+    both = [row("a", 0.5, None), row("b", 12.0, 3.0)]
+    line = l1_readme.table(both, [row("a", 1.5, None)]).splitlines()[-1]
+    wanted = "| 50x100 | 0.25 / 0.25 | A 2 / A 2 | **0.50** / 12 | 1.0 / 24 | 1.5 / 3.0 | 1 |"
+    assert line == wanted

@@ -1,10 +1,10 @@
 """Two processes on one machine under JAX's distributed runtime, one killed and started again."""
 
-import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -55,20 +55,27 @@ def test_one_of_two_processes_is_killed_and_started_again(tmp_path):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    first, second = (member(tmp_path, port, i, f"p{i}") for i in (0, 1))
-    second.stdout.readline()  # one block of its share is done
-    second.send_signal(signal.SIGKILL)
-    second.communicate()
-    deadline = time.monotonic() + 60
-    while "of process 1 in" not in (tmp_path / "p0.err").read_text():
-        assert first.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert not (tmp_path / "p0.npy").exists()  # it waits, and says for whom
-    again = member(tmp_path, port, 1, "p1")
-    for process in (first, again):
-        process.communicate(timeout=60)
-        assert process.returncode == 0
+    with ExitStack() as stack:
+
+        def start(number):
+            process = stack.enter_context(member(tmp_path, port, number, f"p{number}"))
+            stack.callback(process.kill)  # before the wait, if a line below fails
+            return process
+
+        first, second = start(0), start(1)
+        second.stdout.readline()  # one block of its share is done
+        second.kill()
+        second.communicate()
+        deadline = time.monotonic() + 180
+        while "of process 1 in" not in (tmp_path / "p0.err").read_text():
+            assert first.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert not (tmp_path / "p0.npy").exists()  # it waits, and says for whom
+        again = start(1)
+        for process in (first, again):
+            process.communicate(timeout=180)
+            assert process.returncode == 0
     want = sweep(trial, AXES, SEEDS, key=jax.random.key(1), progress=False).x.values
     for name in ("p0", "p1"):
         np.testing.assert_array_equal(np.load(tmp_path / f"{name}.npy"), want)

@@ -255,15 +255,16 @@ sweep(k.trial, k.AXES, 100_000, key=jax.random.key(1), store=sys.argv[1], progre
 
 
 def test_ctrl_c_ends_a_sweep_at_once_with_one_line(tmp_path):
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, tmp_path / "store"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
-    )  # fmt: skip
-    done = int(process.stdout.readline())
-    begun = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    errors = process.communicate(timeout=60)[1]
-    assert time.monotonic() - begun < 20  # a block and the interpreter's end; idle: under 1 s
+    ) as process:  # fmt: skip
+        done = int(process.stdout.readline())
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate(timeout=180)[1]
+    # A block and the interpreter's end: under 1 s on an idle machine; all lanes take minutes.
+    assert time.monotonic() - begun < 60
     assert process.returncode == -signal.SIGINT
     last = errors.splitlines()[-1]
     found = re.fullmatch(
