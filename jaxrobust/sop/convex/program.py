@@ -61,7 +61,8 @@ def solve_l1(
 
     Returns
     -------
-    `L1Solution`; never an uncertified answer that looks certified: read `status`.
+    `L1Solution`; never an uncertified answer that looks certified: read `status`. It is not made to
+    be differentiated; the optimal value P has dP/dy = nu and dP/dlam = |s|_1.
 
     Examples
     --------
