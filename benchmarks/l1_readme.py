@@ -33,10 +33,14 @@ def table(both: list[dict[str, Any]], one: list[dict[str, Any]]) -> str:
             _join(_ratio(row["ratio"]["medians"]) for row in rows),
             _join(_ratio(row["ratio"]["first calls"]) for row in rows),
             _join(_ratio(x) for x in single),
-            "–" if goal is None else _join(dict.fromkeys(f"{row['goal']:g}" for row in rows)),
+            "–" if goal is None else _join(_goal(row) for row in rows),
         )
         lines.append("| " + " | ".join(columns) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _goal(row: dict[str, Any]) -> str:
+    return f"{row['goal']:g}" + (" ✓" if row["met"] == "yes" else "")
 
 
 def _join(texts: Any) -> str:
@@ -45,12 +49,14 @@ def _join(texts: Any) -> str:
 
 def _best(row: dict[str, Any]) -> str:
     good = [x for x in row["peers"] if x["median"] is not None and x["worst"] <= row["target"]]
+    if not good:
+        return "none"
     best = min(good, key=lambda x: x["median"])
-    return f"{best['name']} {_number(best['median'])}"
+    return f"{best['name']} {'~' if best['once'] else ''}{_number(best['median'])}"
 
 
 def _number(x: float) -> str:
-    return f"{x:.2g}" if x < 100 else f"{x:.0f}"
+    return f"{x:.2f}" if x < 1 else f"{x:.1f}" if x < 10 else f"{x:.0f}"
 
 
 def _ratio(x: float | None) -> str:

@@ -69,7 +69,8 @@ def linear_methods(config, key, pair, rate):
         return scores(F @ nu, jnp.zeros(n), y, noisy)["error"]
 
     def program(lam):
-        # At lam = 300 every label is fitted, s = 0, and rounding of s alone is 1e-10 of P.
+        # At lam = 300 every label is fitted, s = 0, and rounding of s alone is 1e-10 of P; all lams
+        # are solved by one program, with one tol.
         found = sop.solve_l1(model.J[:n], noisy, lam, tol=1e-9)
         return scores(F @ found.nu, found.s, y, noisy) | {"program_status": found.status}
 

@@ -109,14 +109,17 @@ def inside(
         worst = np.atleast_1d(values)[np.atleast_1d(~((values > 0) & (values < high)))][0]
         raise ValueError(f"{name} must lie in (0, {high:g}), got {worst:g}")
     array = array if dtype in (None, array.dtype) else array.astype(dtype)
-    if values is not None and not np.all(values.astype(array.dtype)):
+    if values is None:
+        return jnp.where((array > 0) & (array < high), array, jnp.nan)
+    with np.errstate(over="ignore"):
+        held = values.astype(array.dtype)
+    if not np.all((held > 0) & (held < high)):
+        worst = np.atleast_1d(values)[np.atleast_1d(~((held > 0) & (held < high)))][0]
         raise ValueError(
-            f"{name} = {np.min(values):g} underflows in {array.dtype}: switch float64 on by "
-            'jax.config.update("jax_enable_x64", True)'
+            f"{name} = {float(worst)!r} leaves (0, {high:g}) when rounded to {array.dtype}: switch "
+            'float64 on by jax.config.update("jax_enable_x64", True)'
         )
-    if values is not None:
-        return array
-    return jnp.where((array > 0) & (array < high), array, jnp.nan)
+    return array
 
 
 def numbers(name: str, x: Any, high: float = np.inf, dtype: Any = None) -> jax.Array:

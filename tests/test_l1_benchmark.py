@@ -114,14 +114,15 @@ def test_the_readmes_table_joins_cases_and_marks_where_a_peer_wins():
     def row(case, ratio, one):
         ratios = {"medians": ratio, "first calls": 2 * ratio, "one thread": one}
         peers = [
-            {"name": "A", "median": 2.0, "worst": 1e-12},
+            {"name": "A", "median": 2.0, "worst": 1e-12, "once": False},
             {"name": "B", "median": 1.0, "worst": 1e-8},
             {"name": "C", "median": None, "worst": None},
         ]
         about = {"cell": "50x100", "case": case, "goal": 1.0, "target": 1e-10, "peers": peers}
-        return about | {"ours": {"median": 0.25}, "ratio": ratios}
+        met = "yes" if ratio >= 1 else "no"
+        return about | {"ours": {"median": 0.25}, "ratio": ratios, "met": met}
 
     both = [row("a", 0.5, None), row("b", 12.0, 3.0)]
     line = l1_readme.table(both, [row("a", 1.5, None)]).splitlines()[-1]
-    wanted = "| 50x100 | 0.25 / 0.25 | A 2 / A 2 | **0.50** / 12 | 1.0 / 24 | 1.5 / 3.0 | 1 |"
-    assert line == wanted
+    wanted = "0.25 / 0.25 | A 2.0 / A 2.0 | **0.50** / 12 | 1.0 / 24 | 1.5 / 3.0 | 1 / 1 ✓ |"
+    assert line == f"| 50x100 | {wanted}"

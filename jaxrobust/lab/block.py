@@ -17,7 +17,7 @@ from jax.extend import core as jex
 from jaxrobust._machine import cores, workers
 from jaxrobust.lab import memory
 from jaxrobust.lab.grid import Grid
-from jaxrobust.lab.tracing import Traced, waits_in_pool, with_consts
+from jaxrobust.lab.tracing import Traced, calls_back, waits_in_pool, with_consts
 
 ENGINE = 1  # raise it when a change here moves bits: stores of the old engine are refused then
 # On a CPU: bits that do not know the size of XLA's thread pool, which is the number of cores or of
@@ -102,6 +102,7 @@ def compute(
     whole = jitted.trace(
         traced.jaxpr.consts, jax.random.key_data(key), grid.seeds_of(0), start
     ).jaxpr
+    python = calls_back(whole)
     if cpu and waits_in_pool(whole):
         threads = min(threads, _room())
     # One block a device, from threads. One program sharded over the devices gave the same bits, no
@@ -130,7 +131,7 @@ def compute(
 
     def running() -> Generator[tuple[int, list[np.ndarray]], None, None]:
         with _one_blas_thread() if cpu else nullcontext():
-            yield from _in_flight(run, enumerate(todo), threads)
+            yield from _in_flight(run, enumerate(todo), threads, held=not python)
 
     return running()
 
@@ -175,9 +176,11 @@ def compiled(lowered: Any, platform: str) -> Any:
     return lowered.compile()
 
 
-def _in_flight(run: Callable[..., Any], jobs: Iterable[tuple], threads: int) -> Iterator[Any]:
+def _in_flight(
+    run: Callable[..., Any], jobs: Iterable[tuple], threads: int, held: bool = True
+) -> Iterator[Any]:
     """Yield `run(*job)` over a few threads; on any exception drop what has not started."""
-    pool, jobs, pending = workers(threads), iter(jobs), set()
+    pool, jobs, pending = workers(threads, held), iter(jobs), set()
     try:
         while True:
             more = itertools.islice(jobs, 2 * threads - len(pending))

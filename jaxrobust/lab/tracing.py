@@ -104,6 +104,11 @@ def waits_in_pool(jaxpr: jex.ClosedJaxpr) -> bool:
     )
 
 
+def calls_back(jaxpr: jex.ClosedJaxpr) -> bool:
+    """Return whether a program calls Python."""
+    return any("callback" in e.primitive.name for e, _ in _equations(jaxpr))
+
+
 def _equations(value: Any, consts: Sequence[Any] = ()) -> Iterator[tuple[Any, list[Any]]]:
     """Walk a jaxpr and all jaxprs inside it: (equation, the arrays that it reads as constants)."""
     if isinstance(value, jex.ClosedJaxpr) and value.jaxpr is not value:

@@ -1,11 +1,14 @@
 """Batches: every lane is certified, whatever is shared, and however it is mapped."""
 
+import threading
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from benchmarks.l1_lanes import Batch, consistent, gaps
+from jaxrobust import _machine
 from jaxrobust.sop import Status, factor, solve_l1
 from jaxrobust.sop.convex import shared
 from jaxrobust.sop.convex.threads import in_parts
@@ -89,6 +92,33 @@ def test_parts_are_put_together_in_order(threads):
     found = in_parts(compiled, (jnp.arange(3.0)[None], jnp.arange(7.0)), 7, threads)
     np.testing.assert_array_equal(found["sum"], np.arange(3.0) + np.arange(7.0)[:, None])
     assert set(np.asarray(found["size"])) == {-(-7 // min(threads, 7))}
+
+
+def held(monkeypatch, pin):
+    """Give the cores that the two threads of a pool asked for, on a machine of two cores."""
+    asked = []
+
+    def ask(_, cores):
+        asked.append(cores)
+        pin()
+
+    monkeypatch.setattr(_machine, "affinity", lambda: (4, 7))
+    monkeypatch.setattr(_machine.os, "sched_setaffinity", ask, raising=False)
+    both = threading.Barrier(2)
+    with _machine.workers(2) as pool:
+        assert list(pool.map(lambda x: (both.wait(9), x)[1], [1, 2])) == [1, 2]
+    return sorted(map(sorted, asked))
+
+
+def test_threads_take_a_core_each_and_go_on_where_that_is_refused(monkeypatch):
+    def refuse():
+        raise PermissionError
+
+    assert held(monkeypatch, lambda: None) == [[4], [7]]
+    assert held(monkeypatch, refuse) == [[4], [7]]
+    assert held(monkeypatch, lambda: None) == [[4], [7]]
+    with _machine.workers(2, held=False) as pool:
+        assert pool.submit(lambda: 3).result() == 3
 
 
 def test_threads_of_the_front_door():

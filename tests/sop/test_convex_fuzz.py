@@ -146,14 +146,14 @@ def test_lam_is_positive(lam):
 def test_denormal_numbers_are_refused(name, bad):
     # XLA counts them as 0, and y = 0 is certified at once.
     with pytest.raises(
-        ValueError, match=f"{name} holds numbers below 2.2e-308|{name} = 4.9.* underflows"
+        ValueError, match=f"{name} holds numbers below 2.2e-308|{name} = 4.9.* leaves"
     ):
         solve_l1(**{**GOOD, name: bad})
 
 
 def test_lam_that_underflows_is_refused():
     J, y = (np.array(GOOD[name], np.float32) for name in ("J", "y"))
-    with pytest.raises(ValueError, match="lam = 1e-50 underflows in float32"):
+    with pytest.raises(ValueError, match=r"lam = 1e-50 leaves \(0, inf\)"):
         solve_l1(J, y, 1e-50)
 
 

@@ -111,5 +111,10 @@ def test_traced_parameters_out_of_range_are_never_certified():
 
 def test_a_gamma_that_underflows_is_refused():
     J, y = jnp.eye(2, dtype=jnp.float32), jnp.ones(2, jnp.float32)
-    with pytest.raises(ValueError, match=r"gamma = 1e-50 underflows in float32: switch float64 on"):
+    with pytest.raises(
+        ValueError,
+        match=r"gamma = 1e-50 leaves \(0, 1\) .* to float32: switch float64 on",
+    ):
         flow_limit(J, y, 1.0, 1e-50)
+    with pytest.raises(ValueError, match=r"gamma = 0.99999999999 leaves \(0, 1\) when rounded"):
+        flow_limit(J, y, 1.0, 1 - 1e-11)

@@ -28,7 +28,8 @@ class L1Solution(NamedTuple):
     s: Float[Array, "*B N"]
     nu: Float[Array, "*B N"]
     gap: Float[Array, "*B"]
-    """At least (P(theta) - D(nu)) / P(theta) for these two; |theta - theta*|^2 <= 2 P gap."""
+    """At least (P(theta) - D(nu)) / P(theta) for these two as they are, theta rounded;
+    |theta - theta*|^2 <= 2 P gap."""
     status: Int[Array, "*B"]
     iterations: Int[Array, "*B"]
 
@@ -138,10 +139,11 @@ def certify(program: Program, y: Array, lam: Array, found: Found, tol: Any) -> L
     """Certify what was found, on the scale of y / lam, where it cannot under- or overflow.
 
     The gap is the one computed plus what rounding can hide in it: s_i = z_i - J_i theta is wrong by
-    about (1 + sqrt p) eps (|z_i| + |J_i| |theta|) at most, its term by twice that, and
-    sum_i |J_i| <= sqrt N |J|_F; likewise |theta - J'nu| <= (1 + sqrt N) eps |J|_F |nu|. These are
-    the bounds that hold with high probability for rounding errors of either sign (Higham and Mary,
-    SIAM J. Sci. Comput. 2019); the worst case, never met in practice, has p and N for their roots.
+    about (1 + r(p)) eps (|z_i| + |J_i| |theta|) at most, its term by twice that, and
+    sum_i |J_i| <= sqrt N |J|_F; likewise |theta - J'nu| <= (1 + r(N)) eps |J|_F |nu|. With
+    r(n) = sqrt n these are the bounds that hold with high probability for rounding errors of either
+    sign (Higham and Mary, SIAM J. Sci. Comput. 2019). In very long sums of like terms they add up,
+    block by block: hence r(n) = n / 256 from n = 65536 on. The worst case is r(n) = n.
     """
     (N, p), norm = program.J.shape, program.norm
     nu, theta, s, z = found.nu, found.theta, found.s, program.target
@@ -153,8 +155,8 @@ def certify(program: Program, y: Array, lam: Array, found: Found, tol: Any) -> L
     size = jnp.sum(jnp.abs(z)) + N**0.5 * norm * jnp.sqrt(energy)
     info = jnp.finfo(z.dtype)
     lost = float(N * p) * info.tiny  # a product below `tiny` is flushed to 0
-    hidden = 2 * (1 + p**0.5) * info.eps * (size / primal) + lost / primal
-    drift = (1 + N**0.5) * info.eps * norm * jnp.sqrt(nu @ nu)  # |theta - J'nu|
+    hidden = 2 * (1 + _root(p)) * info.eps * (size / primal) + lost / primal
+    drift = (1 + _root(N)) * info.eps * norm * jnp.sqrt(nu @ nu)  # |theta - J'nu|
     hidden = hidden + 0.5 * drift * (drift / primal)
     hidden = jnp.where(idle, 0.0, hidden)
     # What is given back is lam times this: it must be there whole.
@@ -166,3 +168,7 @@ def certify(program: Program, y: Array, lam: Array, found: Found, tol: Any) -> L
     status = jnp.where(relative <= tol, Status.CERTIFIED, status)
     status = jnp.where(jnp.isfinite(relative) | (flushed & sound), status, Status.NOT_FINITE)
     return L1Solution(lam * theta, lam * s, lam * nu, relative, status, found.steps)
+
+
+def _root(n: int) -> float:
+    return max(n**0.5, n / 256)

@@ -42,7 +42,7 @@ def solve_l1(
     mixed precision; p < N: ADMM where it finds exact recovery, else an interior point in mixed
     precision. What does not certify, JJ' near singular for one, goes to an interior point in
     double precision. A batch with one J takes every step for all lanes at once (N <= p), else lane
-    by lane; outside jit it uses all cores. `jax.vmap(solve_l1)` does the same.
+    by lane, and so does `jax.vmap(solve_l1)`; a batch given outside jit uses all cores besides.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrobust._machine import workers
+from jaxrobust._machine import affinity, workers
 
 
 def in_parts(compiled: Callable[[int], Any], batch: Any, lanes: int, parts: int) -> Any:
@@ -29,11 +29,11 @@ def in_parts(compiled: Callable[[int], Any], batch: Any, lanes: int, parts: int)
             return jax.block_until_ready(compiled(size)(*batch, start))
 
     starts = [min(start, lanes - size) for start in range(0, lanes, size)]
-    return _join(list(_pool(len(starts)).map(compute, starts)), lanes)
+    return _join(list(_pool(len(starts), affinity()).map(compute, starts)), lanes)
 
 
 @lru_cache
-def _pool(threads: int) -> Any:
+def _pool(threads: int, _cores: tuple[int, ...]) -> Any:
     return workers(threads)
 
 
