@@ -35,6 +35,7 @@ from benchmarks.numpy_peers import (
     descend_gram,
     descend_multiplicative,
     descend_theta,
+    in_a_folder,
     loop,
     machine,
     peak,
@@ -71,6 +72,7 @@ class Config:
         cells = self.rates * self.alphas
         if self.runs < cells or self.runs % cells:
             raise ValueError(f"runs must be a multiple of {cells} (rates x alphas): {self.runs}")
+        in_a_folder("out", self.out)
         for name in ("steps", "repeats", "timed", "timed_steps", "N", "p"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")

@@ -24,7 +24,9 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
+from benchmarks.numpy_peers import in_a_folder
 from jaxrobust import lab, noise, sop
+from jaxrobust._machine import cores
 
 CELLS = 8
 TRIALS = {"descent": "SOP descent, 1,000 steps", "average": "averaging flipped labels"}
@@ -42,6 +44,15 @@ class Config:
     out: Path = Path("figures")
     one: str = ""
     """For the benchmark itself: run only "TRIAL LANES" and print its numbers."""
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no row, or has nowhere to go."""
+        if self.step < 1 or not 3 <= self.first <= self.last:
+            raise ValueError(
+                "first, last and step must hold 3 <= first <= last and step >= 1, got "
+                f"{self.first}, {self.last}, {self.step}"
+            )
+        in_a_folder("out", self.out)
 
 
 def descent(key, alpha):
@@ -161,7 +172,7 @@ def main(config: Config) -> int:
                 f"{row['peak_bytes'] / 2**20:7.0f}{row['result_bytes'] / 2**20:8.1f}{rest:9.0f}",
                 flush=True,
             )
-    about = {"machine": f"{len(os.sched_getaffinity(0))} cores", "load": os.getloadavg()[0]}
+    about = {"machine": f"{cores()} cores", "load": os.getloadavg()[0]}
     config.out.mkdir(parents=True, exist_ok=True)
     draw(found, config.out)
     numbers = json.dumps({"about": about, "trials": TRIALS, "found": found}, indent=1)

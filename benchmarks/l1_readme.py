@@ -10,6 +10,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from benchmarks.l1_table import number
+
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- l1 benchmark -->\n", "<!-- end of l1 benchmark -->\n"
 HEAD = ("problem", "jaxrobust, ms", "best peer, ms", "ratio", "first calls", "one core", "goal")
@@ -28,7 +32,7 @@ def table(both: list[dict[str, Any]], one: list[dict[str, Any]]) -> str:
         goal = rows[0]["goal"]
         columns = (
             cell,
-            _join(_number(row["ours"]["median"]) for row in rows),
+            _join(number(row["ours"]["median"]) for row in rows),
             _join(_best(row) for row in rows),
             _join(_ratio(row["ratio"]["medians"]) for row in rows),
             _join(_ratio(row["ratio"]["first calls"]) for row in rows),
@@ -52,19 +56,12 @@ def _best(row: dict[str, Any]) -> str:
     if not good:
         return "none"
     best = min(good, key=lambda x: x["median"])
-    return f"{best['name']} {'~' if best['once'] else ''}{_number(best['median'])}"
-
-
-def _number(x: float) -> str:
-    return f"{x:.2f}" if x < 1 else f"{x:.1f}" if x < 10 else f"{x:.0f}"
+    return f"{best['name']} {'~' if best['once'] else ''}{number(best['median'])}"
 
 
 def _ratio(x: float | None) -> str:
-    if x is None:
-        return "–"
-    text = f"{x:.1f}" if x < 10 else f"{x:.0f}"
-    text = f"{x:.2f}" if x < 1 else text
-    return f"**{text}**" if x < 1 else text
+    text = number(np.nan if x is None else x)
+    return f"**{text}**" if x is not None and x < 1 else text
 
 
 def readme(text: str, folder: Path = ROOT / "figures") -> str:

@@ -17,10 +17,8 @@ Peers run a batch lane by lane on one core, so "one thread" is the comparison co
 
 from __future__ import annotations
 
-import gc
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -36,12 +34,12 @@ from benchmarks import l1_ladder as ladder
 from benchmarks.l1_cells import CELLS, Cell, Problem, draw, excesses, gaps
 from benchmarks.l1_peers import PEERS, Peer
 from benchmarks.l1_reference import optima
+from benchmarks.l1_rounds import interleave
 from benchmarks.l1_table import Row, Time, details, markdown, save
-from benchmarks.numpy_peers import machine
+from benchmarks.numpy_peers import in_a_folder, machine
 from jaxrobust import sop
 from jaxrobust._machine import cores
 
-_BURST = 0.02  # seconds
 TARGET, KIND = 1e-10, 1e-6  # the second for what gives no nu, beside the first
 
 
@@ -68,6 +66,11 @@ class Config:
             names = [one.name for one in known]
             if wrong := set(getattr(self, name)) - set(names):
                 raise ValueError(f"{name} must be of {', '.join(names)}, got {sorted(wrong)}")
+        for name in ("budget", "cap"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name in ("out", "table"):
+            in_a_folder(name, getattr(self, name))
         if self.repeats is not None and self.repeats < 1:
             raise ValueError(f"repeats must be at least 1, got {self.repeats}")
 
@@ -130,40 +133,6 @@ def climb(
     return choices
 
 
-def interleave(
-    config: Config, calls: dict[int, tuple[Callable[[], Any], float, int]]
-) -> dict[int, tuple[list[float], list[float]]]:
-    """Call everything in bursts, in rounds, and return (later calls, first calls) of the bursts.
-
-    What is slow takes part in some rounds, two at least, and in bursts of one that count as both.
-    """
-    bursts = {i: 1 + _more(seconds) for i, (_, seconds, _) in calls.items()}
-    costs = {i: bursts[i] * seconds for i, (_, seconds, _) in calls.items()}
-    every = {i: math.ceil(cost / (4 * min(costs.values()))) for i, cost in costs.items()}
-    each = sum(costs[i] / every[i] for i in calls)
-    rounds = config.repeats or int(np.clip(config.budget / each, 6, 100))
-    every = {i: min(n, max(1, rounds // 2)) for i, n in every.items()}
-    times: dict[int, tuple[list[float], list[float]]] = {i: ([], []) for i in calls}
-    rng = np.random.default_rng(0)
-    gc.collect()
-    gc.disable()
-    for turn in range(rounds):
-        for i in rng.permutation(list(calls)).tolist():
-            run, _, threads = calls[i]
-            if turn % every[i] == 0:
-                with nullcontext() if threads == 1 else ladder.blas(threads):
-                    burst = [1e3 * ladder.clock(run)[0] for _ in range(bursts[i])]
-                times[i][0].extend(burst[1:] or burst)
-                times[i][1].append(burst[0])
-    gc.enable()
-    return times
-
-
-def _more(seconds: float) -> int:
-    """Give the calls of a burst after the first: 2 to 20, about .02 s; none if one takes 1 s."""
-    return 0 if seconds > 1 else int(np.clip(math.ceil(_BURST / seconds), 2, 20))
-
-
 def measure(config: Config, peers: list[Peer], cell: Cell, case: int) -> Row:
     """Draw a problem, choose the settings, time and certify."""
     problem, factor = draw(cell, case, config.seed)
@@ -183,7 +152,7 @@ def measure(config: Config, peers: list[Peer], cell: Cell, case: int) -> Row:
     for i, choice in enumerate(choices, 2):
         if choice.run and not choice.scaled and choice.seconds <= ladder.SLOW * best:
             calls[i] = (choice.run, choice.seconds, choice.threads)
-    times = interleave(config, calls) if calls else {}
+    times = interleave(calls, config.budget, config.repeats) if calls else {}
     first.times, first.cold = times.get(0, ([], []))
     if single is not None:
         single.times, single.cold = times.get(1, ([], []))

@@ -123,12 +123,12 @@ def _cells(row: Row) -> list[str]:
     return [
         row.cell,
         row.case,
-        _number(ours.median) if ours.times else f"not available: {ours.note}",
-        "" if single is None else _number(single.median) if single.times else "not available",
+        number(ours.median) if ours.times else f"not available: {ours.note}",
+        "" if single is None else number(single.median) if single.times else "not available",
         _peers(row),
-        f"{_number(row.ratio(ours))} ({_number(row.ratio(ours, 'first'))})",
-        _number(row.ratio(single)) if single else "",
-        _number(row.ratio(ours, kind=True)),
+        f"{number(row.ratio(ours))} ({number(row.ratio(ours, 'first'))})",
+        number(row.ratio(single)) if single else "",
+        number(row.ratio(ours, kind=True)),
         "–" if row.goal is None else f"{row.goal:g}",
         row.met,
         f"{ours.certified}/{row.lanes}" + (f", {ours.silent} SILENT" if ours.silent else ""),
@@ -144,12 +144,12 @@ def _peers(row: Row) -> str:
 
 
 def _peer(peer: Time, ours: Time) -> str:
-    marks = ("~" if peer.once else "") + _number(peer.median)
+    marks = ("~" if peer.once else "") + number(peer.median)
     text = f"{peer.name} {marks}" + (f" ({peer.threads} threads)" if peer.threads > 1 else "")
     return f"**{text}**" if peer.median < ours.median and ours.times else text
 
 
-def _number(x: float) -> str:
+def number(x: float) -> str:
     """Give two or three digits."""
     if not np.isfinite(x):
         return "–"

@@ -134,6 +134,12 @@ def peak(threads: int, size: int = 1536) -> float:
     return 2e-9 * size**3 / min(seconds)
 
 
+def in_a_folder(name: str, path: Path | None) -> None:
+    """Refuse, before anything is timed, a file whose folder is not there."""
+    if path is not None and not path.parent.is_dir():
+        raise ValueError(f"{name} = {path}: there is no folder {path.parent}, make it first")
+
+
 def machine(cores: int) -> str:
     """Say on what this runs, and how busy it is."""
     info = Path("/proc/cpuinfo")

@@ -1,6 +1,7 @@
 """The l1 benchmark: what it takes for certified, and what its peers are given."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,6 +109,24 @@ def test_a_faster_peer_is_bold_and_a_loose_one_only_kind():
 def test_the_readme_has_the_table_of_the_committed_run():
     text = (l1_readme.ROOT / "README.md").read_text()
     assert l1_readme.readme(text) == text, "run python -m benchmarks.l1_readme"
+    folder = l1_readme.ROOT / "figures"
+    rows = [r for p in folder.glob("benchmark_l1*.json") for r in json.loads(p.read_text())["rows"]]
+    longest = max(m["first_call"] for r in rows for m in (r["ours"], r["single"]) if m) / 1e3
+    assert f"compilation apart (up to {longest:.0f} s" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ({"out": Path("nowhere/x.json")}, "out = nowhere/x.json: there is no folder nowhere"),
+        ({"budget": -1.0}, "budget must be above 0, got -1"),
+        ({"cap": float("nan")}, "cap must be above 0, got nan"),
+        ({"repeats": 0}, "repeats must be at least 1, got 0"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_timed(wrong, line):
+    with pytest.raises(ValueError, match=line):
+        l1_solve.Config(**wrong)
 
 
 def test_the_readmes_table_joins_cases_and_marks_where_a_peer_wins():
@@ -124,5 +143,7 @@ def test_the_readmes_table_joins_cases_and_marks_where_a_peer_wins():
 
     both = [row("a", 0.5, None), row("b", 12.0, 3.0)]
     line = l1_readme.table(both, [row("a", 1.5, None)]).splitlines()[-1]
-    wanted = "0.25 / 0.25 | A 2.0 / A 2.0 | **0.50** / 12 | 1.0 / 24 | 1.5 / 3.0 | 1 / 1 ✓ |"
+    wanted = (
+        "0.25 / 0.25 | A 2.00 / A 2.00 | **0.50** / 12.0 | 1.00 / 24.0 | 1.50 / 3.00 | 1 / 1 ✓ |"
+    )
     assert line == f"| 50x100 | {wanted}"

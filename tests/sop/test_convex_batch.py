@@ -126,8 +126,9 @@ def test_threads_of_the_front_door():
     one, two = (solve_l1(*batch, threads=n) for n in (1, 2))
     certified(batch, one)
     jax.tree.map(np.testing.assert_array_equal, one, two)
-    with pytest.raises(ValueError, match="threads must be a whole number >= 1, got 0"):
-        solve_l1(*batch, threads=0)
+    for given in (batch, (batch.J, batch.y[0], 1.0)):
+        with pytest.raises(ValueError, match="threads must be a whole number >= 1, got 0"):
+            solve_l1(*given, threads=0)
 
 
 def test_nested_maps_agree_with_one():

@@ -78,24 +78,20 @@ def solve_l1(
     J, y, lam = _arguments(J, y, lam)
     _check.number("tol", tol)
     tol = float(tol)
+    if threads is not None:
+        _check.count("threads", threads)
     shape = np.broadcast_shapes(J.shape[:-2], y.shape[:-1], lam.shape)
-    run = _compiled(tol)
     if not shape:
-        found = run(J, y, lam)
+        found = _compiled(tol)(J, y, lam)
     elif any(isinstance(x, Tracer) for x in (J, y, lam)):
         axes = (0 if J.ndim == 3 else None, 0 if y.ndim == 2 else None, 0 if lam.ndim else None)
         found = jax.vmap(_solver(tol), axes)(J, y, lam)
     else:
-        parts = _parts(threads, shape[0], J.shape[-2] * J.shape[-1])
+        # As many threads as the batch is worth, unless the caller knows.
+        worth = 1 + shape[0] * J.shape[-2] * J.shape[-1] // _WORTH
+        parts = min(cores(), worth) if threads is None else threads
         found = in_parts(partial(_compiled_part, tol), (J, y, lam), shape[0], parts)
     return found if basis is None else found._replace(theta=found.theta @ basis.T)
-
-
-def _parts(threads: int | None, lanes: int, entries: int) -> int:
-    """Return how many threads a batch is worth, unless the caller knows."""
-    if threads is not None:
-        return _check.count("threads", threads)
-    return min(cores(), 1 + lanes * entries // _WORTH)
 
 
 def _arguments(J: Any, y: Any, lam: Any) -> tuple[Array, Array, Array]:
