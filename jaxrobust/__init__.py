@@ -5,6 +5,7 @@ Rooms, each imported when first used:
 - `jaxrobust.noise`: samplers of label noise and gross errors, each with its exact law.
 - `jaxrobust.sop`: sparse over-parameterization, the linear model y = J theta + s, s = u*u - v*v.
 - `jaxrobust.halfspace`: halfspaces under Massart noise: instances, learners, bounds.
+- `jaxrobust.deep`: networks on noisy labels: SOP, ELR, DivideMix and sixteen others on one loop.
 - `jaxrobust.distill`: students of noisy teachers: SLaM and its rivals, beside closed forms.
 - `jaxrobust.crowd`: what many annotators' answers tell: flip rates, votes, Dawid-Skene.
 - `jaxrobust.smoothed`: smoothed benchmarks and L1 polynomial regression.
@@ -16,14 +17,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jaxrobust import crowd, data, distill, halfspace, lab, noise, smoothed, sop
+    from jaxrobust import crowd, data, deep, distill, halfspace, lab, noise, smoothed, sop
 
 __version__ = "0.1.0"
-_ROOMS = ("crowd", "data", "distill", "halfspace", "lab", "noise", "smoothed", "sop")
+_ROOMS = ("crowd", "data", "deep", "distill", "halfspace", "lab", "noise", "smoothed", "sop")
 __all__ = [
     "__version__",
     "crowd",
     "data",
+    "deep",
     "distill",
     "halfspace",
     "lab",

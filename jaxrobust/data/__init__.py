@@ -5,7 +5,8 @@ that the environment variable JAXROBUST_DATA names; without either it raises `Mi
 says what to get and where.
 
 - Pictures: `cifar10`, `cifar100`, `fashion_mnist`, `mnist`, `digits`.
-- What people answered: `cifar10n`, `cifar10h` for CIFAR-10, `crowd` for fourteen crowdsourced sets.
+- What people answered: `cifar10n`, `cifar10h`, `cifar100n` for CIFAR, `crowd` for fourteen
+  crowdsourced sets.
 - Tables: `adult`.
 - Features: `random_patches` of pictures, frozen; `scaling` standardises by training rows only.
 """
@@ -17,12 +18,13 @@ from jaxrobust.data.digits import Digits, digits
 from jaxrobust.data.images import Images
 from jaxrobust.data.mnist import fashion_mnist, mnist
 from jaxrobust.data.patches import RandomPatches, random_patches
-from jaxrobust.data.people import CIFAR10N, cifar10h, cifar10n
+from jaxrobust.data.people import CIFAR10N, CIFAR100N, cifar10h, cifar10n, cifar100n
 from jaxrobust.data.place import FOLDER, MissingData
 from jaxrobust.data.scale import Scaling, scaling
 
 __all__ = [
     "CIFAR10N",
+    "CIFAR100N",
     "FOLDER",
     "SETS",
     "Adult",
@@ -37,6 +39,7 @@ __all__ = [
     "cifar10h",
     "cifar10n",
     "cifar100",
+    "cifar100n",
     "crowd",
     "digits",
     "fashion_mnist",

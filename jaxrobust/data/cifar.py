@@ -71,25 +71,39 @@ def cifar10(folder: str | Path = "") -> Images:
 
 
 def cifar100(folder: str | Path = "", *, coarse: bool = False) -> Images:
-    """Read CIFAR-100's binary version: 100 classes, or the 20 coarse ones that hold five each.
+    """Read CIFAR-100: 100 classes, or the 20 coarse ones that hold five each.
 
     As `cifar10`; the files are train.bin, test.bin and {fine,coarse}_label_names.txt, in the folder
-    or in its folder `cifar-100-binary`.
+    or in its folder `cifar-100-binary`; where those are not there, train, test and meta, in the
+    folder or in its folder `cifar-100-python`.
     """
     level, classes = ("coarse", 20) if coarse else ("fine", 100)
-    files = ["train.bin", "test.bin", f"{level}_label_names.txt"]
-    *paths, names = place.find(folder, "cifar-100-binary", files, SOURCE)
-    words = tuple(names.read_text(encoding="utf-8").split())
+    try:
+        files = ["train.bin", "test.bin", f"{level}_label_names.txt"]
+        *paths, names = place.find(folder, "cifar-100-binary", files, SOURCE)
+        binary, words = True, tuple(names.read_text(encoding="utf-8").split())
+    except place.MissingData as error:
+        try:
+            files = ["train", "test", "meta"]
+            *paths, names = place.find(folder, "cifar-100-python", files, SOURCE)
+        except place.MissingData:
+            raise error from None
+        listed = _entries(names, 100_000).get(f"{level}_label_names")
+        texts = [_text(word) for word in listed] if isinstance(listed, list) else []
+        binary, words = False, tuple(word for word in texts if isinstance(word, str))
     if len(set(words)) != classes:
         raise ValueError(
             f"{names} names {len(set(words))} classes, {classes} expected: get it from the {SOURCE}"
         )
     parts = []
     for path, rows in zip(paths, (50_000, 10_000), strict=True):
-        table = _table(path, rows, 2)
-        even = (rows // classes,) * classes
-        label = counted(path, table[:, 0 if coarse else 1], even, SOURCE)
-        parts.append((np.ascontiguousarray(_pictures(table[:, 2:])), label))
+        if binary:
+            table = _table(path, rows, 2)
+            x, y = _pictures(table[:, 2:]), table[:, 0 if coarse else 1]
+        else:
+            x, y = _python(path, rows, f"{level}_labels", classes)
+        label = counted(path, y, (rows // classes,) * classes, SOURCE)
+        parts.append((np.ascontiguousarray(x), label))
     (x, y), (test_x, test_y) = parts
     return Images(x, y, test_x, test_y, words)
 
@@ -115,22 +129,33 @@ def _binary(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return _pictures(table[:, 1:]), table[:, 0]
 
 
-def _python(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _text(x: Any) -> Any:
+    return x.decode("latin1") if isinstance(x, bytes) else x
+
+
+def _entries(path: Path, most: int) -> dict[Any, Any]:
+    """Return the dict that a pickle of at most so many bytes describes, its keys as text."""
     again = f"it is not the official file; get it again from the {SOURCE}"
     size = path.stat().st_size
-    if size > 40_000_000:
-        raise ValueError(f"{path} holds {size:,} bytes, 31 million expected: {again}")
+    if size > most:
+        raise ValueError(f"{path} holds {size:,} bytes, at most {most:,} expected: {again}")
     try:
         batch = _unpickle.load(path.read_bytes())
     except _unpickle.Refused as error:
         raise ValueError(f"{path} was not read, for {error}: {again}") from None
-    entry: dict[str, Any] = batch if isinstance(batch, dict) else {}
-    entry = {k.decode() if isinstance(k, bytes) else k: v for k, v in entry.items()}
-    x, y = entry.get("data"), entry.get("labels")
-    if not isinstance(x, np.ndarray) or x.shape != (10_000, PIXELS) or x.dtype != np.uint8:
-        raise ValueError(f"{path} has no data of 10,000 x {PIXELS:,} bytes: {again}")
-    if not isinstance(y, list) or {type(k) for k in y} != {int} or len(y) != 10_000:
-        raise ValueError(f"{path} has no list of 10,000 labels: {again}")
-    if min(y) < 0 or max(y) > 9:
-        raise ValueError(f"{path} has labels outside 0..9: {again}")
+    return {_text(k): v for k, v in batch.items()} if isinstance(batch, dict) else {}
+
+
+def _python(
+    path: Path, rows: int = 10_000, labels: str = "labels", classes: int = 10
+) -> tuple[np.ndarray, np.ndarray]:
+    again = f"it is not the official file; get it again from the {SOURCE}"
+    entry = _entries(path, 4_000 * rows)
+    x, y = entry.get("data"), entry.get(labels)
+    if not isinstance(x, np.ndarray) or x.shape != (rows, PIXELS) or x.dtype != np.uint8:
+        raise ValueError(f"{path} has no data of {rows:,} x {PIXELS:,} bytes: {again}")
+    if not isinstance(y, list) or {type(k) for k in y} != {int} or len(y) != rows:
+        raise ValueError(f"{path} has no list of {rows:,} {labels}: {again}")
+    if min(y) < 0 or max(y) >= classes:
+        raise ValueError(f"{path} has {labels} outside 0..{classes - 1}: {again}")
     return _pictures(x), np.array(y)

@@ -1,4 +1,4 @@
-"""What people answered for the pictures of CIFAR-10: CIFAR-10N (training) and CIFAR-10H (test).
+"""What people answered for the pictures of CIFAR: CIFAR-10N, CIFAR-100N, CIFAR-10H (test set).
 
 J. Wei, Z. Zhu, H. Cheng, T. Liu, G. Niu and Y. Liu (2022), Learning with noisy labels revisited,
 ICLR, CC BY-NC 4.0. J. Peterson, R. Battleday, T. Griffiths and O. Russakovsky (2019), Human
@@ -46,6 +46,15 @@ class CIFAR10N(NamedTuple):
     """The third; 17.64 %."""
 
 
+class CIFAR100N(NamedTuple):
+    """Labels of CIFAR-100's training pictures, in their official order."""
+
+    clean: Int[np.ndarray, " 50000"]
+    """The fine labels of CIFAR-100 itself."""
+    noisy: Int[np.ndarray, " 50000"]
+    """What one person said; 40.20 % differ from `clean`."""
+
+
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:80]
 
@@ -66,7 +75,30 @@ def cifar10n(folder: str | Path = "") -> CIFAR10N:
     ValueError
         Where the file is not the official one, or holds more than arrays.
     """
-    (path,) = place.find(folder, "cifar-10n", ["CIFAR-10_human.pt"], NOISY)
+    path, parts = _labels(folder, "cifar-10n", "CIFAR-10_human.pt", _KEYS, 10)
+    if tuple(parts[0][: len(FIRST)]) != FIRST:
+        raise ValueError(
+            f"clean_label of {path} is not in the order of CIFAR-10's files: get it again from the "
+            f"{NOISY}"
+        )
+    return CIFAR10N(*parts)
+
+
+def cifar100n(folder: str | Path = "") -> CIFAR100N:
+    """Read CIFAR-100_human.pt, an archive with a pickle of arrays; the pickle is not run.
+
+    Arguments and errors as in `cifar10n`, from a folder `cifar-100n`. The coarse labels that later
+    versions of the file also hold are not read.
+    """
+    keys = ("clean_label", "noisy_label")
+    return CIFAR100N(*_labels(folder, "cifar-100n", "CIFAR-100_human.pt", keys, 100)[1])
+
+
+def _labels(
+    folder: str | Path, name: str, file: str, keys: tuple[str, ...], classes: int
+) -> tuple[Path, list[np.ndarray]]:
+    """Return the file's path and its label arrays, the first of them with equal classes."""
+    (path,) = place.find(folder, name, [file], NOISY)
     again = f"get it again from the {NOISY}"
     try:
         with zipfile.ZipFile(path) as archive:
@@ -77,16 +109,14 @@ def cifar10n(folder: str | Path = "") -> CIFAR10N:
             labels = _unpickle.load(archive.read(member))
     except (*_BROKEN, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise ValueError(f"{path} was not read ({_line(error)}): {again}") from None
-    parts = [labels.get(key) if isinstance(labels, dict) else None for key in _KEYS]
-    for key, part in zip(_KEYS, parts, strict=True):
+    parts = [labels.get(key) if isinstance(labels, dict) else None for key in keys]
+    for key, part in zip(keys, parts, strict=True):
         fits = isinstance(part, np.ndarray) and part.shape == (50_000,) and part.dtype.kind in "iu"
-        if not fits or part.min() < 0 or part.max() > 9:  # pyright: ignore
-            raise ValueError(f"{path} has no {key} of 50,000 labels 0..9: {again}")
+        if not fits or part.min() < 0 or part.max() >= classes:  # pyright: ignore
+            raise ValueError(f"{path} has no {key} of 50,000 labels 0..{classes - 1}: {again}")
     arrays = [np.asarray(part).astype(np.int64) for part in parts]
-    counted(f"clean_label of {path}", arrays[0], (5_000,) * 10, NOISY)
-    if tuple(arrays[0][: len(FIRST)]) != FIRST:
-        raise ValueError(f"clean_label of {path} is not in the order of CIFAR-10's files: {again}")
-    return CIFAR10N(*arrays)
+    counted(f"{keys[0]} of {path}", arrays[0], (50_000 // classes,) * classes, NOISY)
+    return path, arrays
 
 
 def cifar10h(folder: str | Path = "") -> Int[np.ndarray, "10000 10"]:

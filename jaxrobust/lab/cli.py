@@ -40,7 +40,7 @@ def main(studies: Study | Sequence[Study], arguments: Sequence[str] | None = Non
     if unknown:
         parser.error(f"no study {unknown[0]!r}: choose from {', '.join(known)}, or list")
     if options.help:
-        if len(names) == 1:
+        if len(names) == 1 and options.preset in known[names[0]].presets:
             parser = usage.of_study(known[names[0]], options.preset, one)
         parser.print_help()
         return 0
@@ -50,6 +50,10 @@ def main(studies: Study | Sequence[Study], arguments: Sequence[str] | None = Non
             if names:
                 print(usage.claims(known[name], options.out or report.GALLERY))
         return 0
+    lacking = [n for n in names if options.preset not in known[n].presets]
+    if lacking and (one or options.names):
+        parser.error(f"{lacking[0]} has no preset {options.preset}")
+    names = [n for n in names if n not in lacking]
     # Before anything is traced: theory is checked in float64, and never in TF32.
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_default_matmul_precision", "float32")

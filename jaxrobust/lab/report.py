@@ -18,6 +18,8 @@ KEY = 2026
 GALLERY = Path("figures")
 DRAFTS = GALLERY / "drafts"
 """Of runs other than the gallery's: those of another preset, key or number than in laptop."""
+KEPT = ("long", "gpu")
+"""Presets with a gallery of their own, below the first, where nothing else was changed."""
 
 _HEAD = """# Gallery
 
@@ -59,7 +61,10 @@ def is_draft(result: Result) -> bool:
 
 def place(result: Result) -> Path:
     """Return the folder that a run is drawn in where none is named."""
-    return DRAFTS if is_draft(result) else GALLERY
+    if not is_draft(result):
+        return GALLERY
+    kept = result.provenance["preset"]
+    return GALLERY / kept if label(result) == kept and kept in KEPT else DRAFTS
 
 
 def said(value: Any) -> str:
@@ -70,7 +75,10 @@ def said(value: Any) -> str:
 
 
 def write(result: Result, out: Path) -> list[Path]:
-    """Write NAME.png, NAME.json and the gallery README.md; each whole or not at all."""
+    """Write NAME.png, NAME.json, NAME.md if there is a table, and the gallery README.md.
+
+    Each is written whole or not at all.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -87,8 +95,12 @@ def write(result: Result, out: Path) -> list[Path]:
     }
     if changed := changes(result):
         record["changed"] = changed
+    if result.table is not None:
+        record["table"] = f"{name}.md"
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     files = {out / f"{name}.png": result.picture, out / f"{name}.json": text.encode()}
+    if result.table is not None:
+        files[out / record["table"]] = f"# {result.study.title}\n\n{result.table}".encode()
     for path, content in files.items():
         _replace(path, content)
     _replace(out / "README.md", gallery(out).encode())
@@ -107,12 +119,16 @@ def gallery(out: Path) -> str:
             f"\n## {record['title']}\n\n`{record['name']}` · {seeds} seeds · preset "
             f"{_label(preset, record.get('changed', {}))}\n\n"
             f"![{record['name']}]({record['name']}.png)\n\n"
-            f"{record['caption']}\n\n"
+            f"{record['caption']}{_beside(record)}\n\n"
             "| claim | kind | predicted | measured | n | verdict | control | its verdict |\n"
             "|---|---|---|---|---|---|---|---|\n"
         )
         parts.extend(_row(claim) for claim in record["claims"])
     return "".join(parts)
+
+
+def _beside(record: dict[str, Any]) -> str:
+    return f" All numbers: [{record['table']}]({record['table']})." if "table" in record else ""
 
 
 def _row(claim: dict[str, Any]) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PRESETS = ("smoke", "laptop", "gpu")
+LONG = "long"
+"""A fourth preset, which a study may lack: more than minutes on a laptop."""
 
 
 class MissingInput(Exception):  # noqa: N818
@@ -65,8 +67,9 @@ class Study:
     name, title, caption
         A word for files and commands, a line for the list, a paragraph for the gallery.
     presets
-        A frozen dataclass `Config` for each of "smoke" (seconds, for tests), "laptop" and "gpu";
-        its field `seeds` is how many replicates run.
+        A frozen dataclass `Config` for each of "smoke" (seconds, for tests), "laptop" and "gpu",
+        and for "long" (more than minutes on a laptop) if there is one; its field `seeds` is how
+        many replicates run.
     simulate
         `simulate(config, bench) -> xarray.Dataset`, by `bench.sweep`. Outputs named `..._status`
         are codes of reference solutions, 0 where certified: any other makes the run fail. Raises
@@ -75,6 +78,8 @@ class Study:
         `claims(dataset, config) -> [Claim]`.
     plot
         `plot(dataset, config) -> Figure`, from `lab.figure.panels`.
+    table
+        `table(dataset, config) -> str`, Markdown for NAME.md beside the picture, or None.
     """
 
     name: str
@@ -84,6 +89,7 @@ class Study:
     simulate: Callable[[Any, Bench], xarray.Dataset]
     claims: Callable[[xarray.Dataset, Any], Sequence[Claim]]
     plot: Callable[[xarray.Dataset, Any], Figure]
+    table: Callable[[xarray.Dataset, Any], str] | None = None
 
     def __post_init__(self):
         if not self.name.isidentifier():
@@ -91,6 +97,8 @@ class Study:
         missing = [p for p in PRESETS if p not in self.presets]
         if missing:
             raise ValueError(f"presets of {self.name} lack {', '.join(missing)}")
+        if unknown := set(self.presets) - {*PRESETS, LONG}:
+            raise ValueError(f"presets of {self.name} hold {unknown.pop()!r}: name it {LONG!r}")
         for preset, config in self.presets.items():
             if not dataclasses.is_dataclass(config) or not hasattr(config, "seeds"):
                 raise ValueError(f"preset {preset!r} of {self.name} must be a dataclass with seeds")
@@ -105,6 +113,7 @@ class Result:
     dataset: xarray.Dataset
     verdicts: Sequence[Verdict]
     picture: bytes
+    table: str | None
     provenance: dict[str, Any]
 
     @property
@@ -127,7 +136,9 @@ def conduct(study: Study, config: Any, bench: Bench, *, preset: str = "") -> Res
         drawn = study.plot(dataset, config)
         figure.stamp(drawn, verdicts)
         picture = figure.png(drawn)
-    return Result(study, config, dataset, verdicts, picture, _provenance(config, bench, preset))
+    table = study.table(dataset, config) if study.table else None
+    about = _provenance(config, bench, preset)
+    return Result(study, config, dataset, verdicts, picture, table, about)
 
 
 def _provenance(config: Any, bench: Bench, preset: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from jaxrobust.noise.instance import instance_dependent, instance_rows
 from jaxrobust.noise.matrices import (
     CIFAR10_TARGETS,
     CIFAR100_TARGETS,
+    MNIST_TARGETS,
     asymmetric_matrix,
     cifar10_matrix,
     cifar100_matrix,
@@ -30,6 +31,7 @@ from jaxrobust.noise.targets import gross_errors
 __all__ = [
     "CIFAR10_TARGETS",
     "CIFAR100_TARGETS",
+    "MNIST_TARGETS",
     "adversarial",
     "asymmetric",
     "asymmetric_matrix",

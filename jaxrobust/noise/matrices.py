@@ -14,6 +14,9 @@ from jaxrobust.noise._input import Values
 # bird -> airplane, deer -> horse, cat <-> dog; the other five classes stay.
 CIFAR10_TARGETS = (0, 1, 0, 5, 7, 3, 6, 7, 8, 1)
 
+# MNIST's digits: 7 -> 1, 2 -> 7, 3 -> 8, 5 <-> 6 (Patrini et al. 2017); used for other digits too.
+MNIST_TARGETS = (0, 1, 7, 8, 4, 6, 5, 1, 8, 9)
+
 # The next class, circular, inside each block of 5 consecutive ids. The ids are alphabetical, so
 # that the blocks are not the 20 superclasses.
 CIFAR100_TARGETS = tuple(5 * (i // 5) + (i + 1) % 5 for i in range(100))

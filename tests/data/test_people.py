@@ -22,10 +22,10 @@ def arrays():
     return {key: (clean + i) % 10 for i, key in enumerate(KEYS)}
 
 
-def write(folder, content, name="archive/data.pkl"):
+def write(folder, content, name="archive/data.pkl", file="CIFAR-10_human.pt"):
     """Write what torch.save writes: a zip archive, not packed, with a pickle of protocol 2."""
     raw = content if isinstance(content, bytes) else pickle.dumps(content, 2)
-    with zipfile.ZipFile(folder / "CIFAR-10_human.pt", "w") as archive:
+    with zipfile.ZipFile(folder / file, "w") as archive:
         archive.writestr(name, raw)
         archive.writestr("archive/version", b"3\n")
     return folder
@@ -111,6 +111,31 @@ def test_files_that_are_no_archive_get_one_line(arrays, tmp_path):
             data.cifar10n(tmp_path)
     with pytest.raises(data.MissingData, match=r"get CIFAR-10_human\.pt from the CIFAR-N repo"):
         data.cifar10n(tmp_path / "none")
+
+
+def test_cifar100n(tmp_path):
+    clean = np.arange(50_000) % 100
+    noisy = (clean + (np.arange(50_000) % 5 < 2)) % 100
+    made = {"clean_label": clean, "noisy_label": noisy, "noisy_coarse_label": noisy // 5}
+    (tmp_path / "cifar-100n").mkdir()
+    write(tmp_path / "cifar-100n", made, file="CIFAR-100_human.pt")
+    it = data.cifar100n(tmp_path)
+    np.testing.assert_array_equal(it.clean, clean)
+    np.testing.assert_array_equal(it.noisy, noisy)
+    assert it.noisy.dtype == np.int64
+    for edit, words in (
+        ({"noisy_label": noisy + 1}, "has no noisy_label of 50,000 labels 0..99"),
+        ({"clean_label": clean // 2}, "labels of class 0, 500 expected"),
+        ({"noisy_label": [Touch(tmp_path / "ran")]}, "was not read (it asks for"),
+    ):
+        write(tmp_path / "cifar-100n", made | edit, file="CIFAR-100_human.pt")
+        with pytest.raises(ValueError, match="CIFAR-N repository") as e:
+            data.cifar100n(tmp_path)
+        assert words in str(e.value)
+        assert "\n" not in str(e.value)
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(data.MissingData, match=r"get CIFAR-100_human\.pt from the CIFAR-N repo"):
+        data.cifar100n(tmp_path / "none")
 
 
 def test_the_real_labels(real_files):

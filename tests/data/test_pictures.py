@@ -100,13 +100,17 @@ def test_fashion_mnist(real_files, monkeypatch):
         data.fashion_mnist()
 
 
-def python_2(rows, y):
+def python_2(rows, y=None, **labels):
     """Return a batch as Python 2 pickled it: bytes are text of one byte a letter."""
-    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01"
-    array += b"M\x10'M\x00\x0c\x86cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff"
+    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01M"
+    array += len(rows).to_bytes(2, "little") + b"M\x00\x0c\x86"
+    array += b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff"
     array += b"\xffJ\xff\xff\xff\xffK\x00tb\x89T" + rows.size.to_bytes(4, "little")
-    labels = b"](" + b"".join(b"K" + bytes([k]) for k in y) + b"e"
-    return b"\x80\x02}(U\x04data" + array + rows.tobytes() + b"tbU\x06labels" + labels + b"u."
+    lists = b""
+    for name, listed in (labels or {"labels": y}).items():
+        lists += b"U" + bytes([len(name)]) + name.encode()
+        lists += b"](" + b"".join(b"K" + bytes([k]) for k in listed) + b"e"
+    return b"\x80\x02}(U\x04data" + array + rows.tobytes() + b"tb" + lists + b"u."
 
 
 @pytest.fixture(scope="module")
@@ -174,8 +178,8 @@ def test_other_files_in_cifar10s_place_get_one_line(colours, tmp_path):
         data.cifar10(tmp_path / "none")
 
 
-def test_cifar100(tmp_path):
-    folder = tmp_path / "cifar-100-binary"
+def test_cifar100_in_both_versions(tmp_path):
+    folder, other = tmp_path / "cifar-100-binary", tmp_path / "cifar-100-python"
     folder.mkdir()
     table = np.zeros((50_000, 2 + 3 * 32 * 32), np.uint8)
     table[:, 1] = np.arange(50_000) % 100
@@ -194,3 +198,33 @@ def test_cifar100(tmp_path):
     assert int(it.x[:100].sum()) == sum(range(100))
     with pytest.raises(ValueError, match="names 100 classes, 20 expected"):
         data.cifar100(tmp_path, coarse=True)
+
+    (folder / "test.bin").unlink()
+    with pytest.raises(data.MissingData, match=r"no test\.bin in .*cifar-100-binary"):
+        data.cifar100(tmp_path)
+    other.mkdir()
+    for name, rows in (("train", table), ("test", table[:10_000])):
+        lists = {"fine_labels": rows[:, 1], "coarse_labels": rows[:, 0]}
+        (other / name).write_bytes(python_2(rows[:, 2:], **lists))
+    meta = {f"{level}_label_names": names.split() for level in ("fine", "coarse")}
+    meta["coarse_label_names"] = meta["coarse_label_names"][:20]
+    (other / "meta").write_bytes(pickle.dumps(meta, 2))
+    again = data.cifar100(tmp_path)
+    for ours, theirs in zip(again[:4], it[:4], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert again.classes == it.classes
+    (other / "train").unlink()
+    (other / "train").hardlink_to(other / "test")
+    with pytest.raises(ValueError, match=r"train has no data of 50,000 x 3,072 bytes"):
+        data.cifar100(tmp_path)
+    with pytest.raises(ValueError, match=r"has fine_labels outside 0\.\.9: .*CIFAR site"):
+        cifar._python(other / "test", 10_000, "fine_labels", 10)
+    for raw, words in (
+        (pickle.dumps(meta | {"fine_label_names": 7}, 2), "names 0 classes, 100 expected"),
+        (pickle.dumps([meta], 2), "names 0 classes, 100 expected"),
+        (b"cos\nsystem\n(Vtouch ran\ntR.", "not read, for it asks for 'os.system'"),
+    ):
+        (other / "meta").write_bytes(raw)
+        with pytest.raises(ValueError, match=r"CIFAR site, https://") as e:
+            data.cifar100(tmp_path)
+        assert words in str(e.value)
