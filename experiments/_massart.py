@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrobust import halfspace
-from jaxrobust.halfspace import theory
+from jaxrobust.halfspace import sparse, theory
 
 RULES = tuple(halfspace.RULES)
 SINGLE = jnp.float32  # the scans: a step moves w by at most mu / gamma
@@ -55,16 +55,11 @@ def online_errors(key, it, spec, *, eta, steps, snapshots):
     """Run SPECS[spec] on an instance; give err of every choice of iterate, stacked."""
     rule = halfspace.online.chosen(RULES, jnp.array([RULES.index(r) for r, _ in SPECS])[spec])
     run, held = jax.random.split(key)
-    path = halfspace.stream(
-        run,
-        it.draw,
-        it.d,
-        rule=rule,
-        eta=eta,
-        gamma=it.gamma,
-        mu=step_of(spec, it.gamma, eta, steps),
-        steps=steps,
-        snapshots=snapshots,
-    )
+    options = {"eta": eta, "gamma": it.gamma, "mu": step_of(spec, it.gamma, eta, steps)}
+    options |= {"rule": rule, "steps": steps, "snapshots": snapshots}
+    if sparse.in_pairs(it):  # the same examples, at a cost of O(1) a step
+        path = sparse.stream(run, it, **options)
+    else:
+        path = halfspace.stream(run, it.draw, it.d, **options)
     x, y = it.hold_out(held, HOLDOUT)
     return jnp.stack(halfspace.errors(path, it.error, x, y))

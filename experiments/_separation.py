@@ -8,10 +8,12 @@ import jax.numpy as jnp
 import xarray
 
 from experiments import _massart as m
+from experiments._separation_plot import SURROGATES
 from jaxrobust import halfspace
 from jaxrobust.halfspace import decision_list, filtertron
 
 COMPARED = ("LEVERS", "MIX", "SCALES", "Gaussian", "LEVER 2")
+DRAWN = ("normalized", *SURROGATES, "perceptron")  # on the other instances, over the dimension
 BATCH = ("FilterTron 0.05", "FilterTron 3")  # its authors' step, and the best of a few
 
 
@@ -38,22 +40,24 @@ def instances(config):
 
 
 def simulate(config, bench) -> Any:
-    """Run all learners; err by (seed, instance, learner, choice), and of those that read batches.
+    """Run the learners; err by (seed, instance, learner, choice), and of those that read batches.
 
     The latter run on fewer seeds and instances, with axes of their own, `batch_...`.
     """
     choices, online, batch = list(halfspace.CHOICES), {}, {}
     for name, (make, steps) in instances(config).items():
         it = make()  # outside of the trial: its arrays are constants of one program
+        learners = m.LABELS if name in COMPARED else DRAWN
         found = bench.sweep(
-            partial(_online, config, it, steps),
-            {"learner": m.LABELS},
+            partial(_online, config, it, steps, learners),
+            {"learner": learners},
             config.seeds,
             name=f"online {name}",
             width=144,
             dims={"error": ("choice",)},
             coords={"choice": choices},
         )
+        found = found.reindex(learner=list(m.LABELS))
         online[name] = found.assign(opt=float(it.opt), gamma=float(it.gamma))
         if name in COMPARED:
             batch[name] = bench.sweep(
@@ -80,10 +84,9 @@ def simulate(config, bench) -> Any:
     return xarray.merge([over("instance", online), over("batch_instance", batch)])
 
 
-def _online(config, it, steps, key, learner):
-    errors = m.online_errors(
-        key, it, learner, eta=config.eta, steps=steps, snapshots=config.snapshots
-    )
+def _online(config, it, steps, learners, key, learner):
+    spec = jnp.array([m.LABELS.index(name) for name in learners])[learner]
+    errors = m.online_errors(key, it, spec, eta=config.eta, steps=steps, snapshots=config.snapshots)
     return {"error": errors}
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray
@@ -41,39 +42,44 @@ class Config:
         return self.shortest * 2 ** np.arange(doublings + 1)
 
 
+SNAPSHOTS = 256
+
+
 def simulate(config: Config, bench: lab.Bench):
-    """Run each length with its own step size; the excess is that of the mean iterate."""
+    """Run each length with its own step size; the excess is that of the mean iterate.
 
-    def runs(T):
-        def excess(key, it, gamma):
-            path = halfspace.stream(
-                key,
-                it.draw,
-                it.d,
-                eta=config.eta,
-                gamma=gamma,
-                mu=theory.step_size(T, gamma, config.eta),
-                steps=T,
-                snapshots=min(T, 256),
-            )
-            return halfspace.mean_iterate_error(path, it.error) - it.opt
+    Lengths up to 256 keep every iterate: they are beginnings of one run, compiled once.
+    """
 
-        def trial(key, size):
+    def runs(lengths):
+        longest = int(lengths[-1])
+
+        def excess(key, it, gamma, T):
+            options = {"eta": config.eta, "gamma": gamma, "steps": longest}
+            options["mu"] = theory.step_size(T, gamma, config.eta)
+            options["snapshots"] = min(longest, SNAPSHOTS)
+            path = halfspace.stream(key, it.draw, it.d, **options)
+            if len(lengths) == 1:
+                return halfspace.mean_iterate_error(path, it.error) - it.opt
+            t, along = jnp.arange(longest + 1), jax.lax.map(it.error, path.w)
+            weight = (t <= T) - 0.5 * ((t == 0) | (t == T))  # the trapezoid rule up to T
+            return (weight.astype(along.dtype) @ along / T).astype(along.dtype) - it.opt
+
+        def trial(key, T, size):
             # The scan runs in float32: a step is at most 1 / gamma long.
             single = jnp.float32
             gamma = (1 / jnp.sqrt(size)).astype(single)
             hard = halfspace.basis(max(config.sizes), config.eta, size=size, dtype=single)
             adversary = halfspace.adversary.constant(config.eta)
             easy = halfspace.gaussian_margin(config.d_gaussian, gamma, adversary, dtype=single)
-            return {"basis": excess(key, hard, gamma), "gaussian": excess(key, easy, gamma)}
+            return {"basis": excess(key, hard, gamma, T), "gaussian": excess(key, easy, gamma, T)}
 
-        return bench.sweep(
-            trial, {"size": config.sizes}, config.seeds, name=f"steps_{T}", width=128
-        )
+        axes, name = {"T": lengths, "size": config.sizes}, f"steps_{longest}"
+        return bench.sweep(trial, axes, config.seeds, name=name, width=128)
 
-    lengths = config.lengths
-    found = [runs(int(T)) for T in lengths]
-    return xarray.concat(found, xarray.DataArray(lengths, dims="T", name="T"), combine_attrs="drop")
+    short = config.lengths <= SNAPSHOTS
+    groups = [config.lengths[short], *([T] for T in config.lengths[~short])]
+    return xarray.concat([runs(g) for g in groups if len(g)], "T", combine_attrs="drop")
 
 
 def needed(excess, config: Config, eps: float):

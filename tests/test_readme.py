@@ -65,3 +65,14 @@ def test_the_estimator_example_runs():
     names = {"X": X, "labels": labels}
     exec(compile(block, "README", "exec"), names)
     assert names["model"].score(X, labels) > 0.9
+
+
+def test_the_example_on_networks_says_what_it_says(capsys):
+    block = blocks(r"which labels look wrong:.*?```python\n(.*?)```")
+    names = {}
+    exec(compile(block, "README", "exec"), names)
+    told = dict(re.findall(r"(\S+): test ([\d.]+)", capsys.readouterr().out))
+    assert float(told["cross-entropy"]) < 0.8
+    assert min(float(told["ELR"]), float(told["SOP"])) > 0.9
+    wrong = names["y"][:1200] != names["truth"][:1200]
+    assert wrong[names["suspect"][:400]].mean() > 0.9

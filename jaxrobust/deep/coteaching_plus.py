@@ -31,7 +31,6 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jaxrobust import _check
 from jaxrobust.deep import cross_entropy
-from jaxrobust.deep.elr_plus import mean_prediction
 from jaxrobust.deep.method import (
     Batch,
     Info,
@@ -41,6 +40,7 @@ from jaxrobust.deep.method import (
     Task,
     Whole,
     descend,
+    mean_prediction,
     start,
 )
 

@@ -43,7 +43,6 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from jaxrobust import _check
 from jaxrobust.deep import cross_entropy, gmm, mixup
 from jaxrobust.deep._mixmatch import objective, targets
-from jaxrobust.deep.elr_plus import mean_prediction
 from jaxrobust.deep.method import (
     Batch,
     Info,
@@ -54,6 +53,7 @@ from jaxrobust.deep.method import (
     Weights,
     Whole,
     descend,
+    mean_prediction,
     start,
 )
 

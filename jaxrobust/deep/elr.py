@@ -1,6 +1,7 @@
 """ELR: early-learning regularization, towards what the network said before it memorized.
 
-    L = CE + (lam / n) sum_i log(1 - <p_i, t_i>),    t_i <- beta t_i + (1 - beta) p_i,  t_i = 0 first
+    L = CE + (lam / n) sum_i log(1 - <p_i, t_i>)
+    t_i <- beta t_i + (1 - beta) p_i,  t_i = 0 first
 
 The target t_i moves before the loss is taken, once a visit, and has no gradient.
 S. Liu, J. Niles-Weed, N. Razavian, C. Fernandez-Granda (2020), Early-learning regularization

@@ -35,6 +35,7 @@ from jaxrobust.deep.method import (
     Task,
     Weights,
     descend,
+    mean_prediction,
     no_epoch,
     start,
 )
@@ -53,7 +54,7 @@ class State(NamedTuple):
 
     first: One
     second: One
-    count: Int[Array, ""]
+    steps: Int[Array, ""]
 
 
 def ramp_up(count: Any, steps: Any, dtype: Any = jnp.float32) -> Float[Array, ""]:
@@ -120,18 +121,11 @@ def method(
     def step(state: State, batch: Batch, key: PRNGKeyArray) -> tuple[State, Info]:
         keys = jax.random.split(key)
         # Both look at the other as it was before the step.
-        first, one = turn(state.first, state.second, batch, keys[0], state.count)
-        second, two = turn(state.second, state.first, batch, keys[1], state.count)
-        return State(first, second, state.count + 1), Info((one + two) / 2)
+        first, one = turn(state.first, state.second, batch, keys[0], state.steps)
+        second, two = turn(state.second, state.first, batch, keys[1], state.steps)
+        return State(first, second, state.steps + 1), Info((one + two) / 2)
 
     def estimate(state: State, x: Array) -> Probabilities:
         return mean_prediction(task, [state.first.learner, state.second.learner], x)
 
     return Method(init, step, estimate, no_epoch)
-
-
-def mean_prediction(task: Task, learners: list[Learner], x: Array) -> Probabilities:
-    """Return softmax of the mean of several networks' logits, in evaluation mode."""
-    seen = task.plain(x)
-    logits = [task.network.apply(one.weights, seen, False)[0] for one in learners]
-    return jax.nn.softmax(jnp.mean(jnp.stack(logits), axis=0), axis=1)

@@ -34,7 +34,7 @@ clean weights with s = flips have loss 0, and no pull is left.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -55,9 +55,6 @@ from jaxrobust.deep.method import (
     start,
 )
 
-Place = Literal["probabilities", "logits"]
-Rule = Literal["proximal", "subgradient"]
-
 
 class State(NamedTuple):
     """One network and the noise."""
@@ -67,7 +64,7 @@ class State(NamedTuple):
 
 
 def loss(
-    logits: Float[Array, "B C"], s: Float[Array, "B C"], y: Int[Array, " B"], place: Place
+    logits: Float[Array, "B C"], s: Float[Array, "B C"], y: Int[Array, " B"], place: str
 ) -> Float[Array, " B"]:
     """Return L without the penalty, one number an example.
 
@@ -93,7 +90,7 @@ def move(
     rate: Any,
     w1: Any,
     w2: Any = 0.0,
-    rule: Rule = "proximal",
+    rule: str = "proximal",
 ) -> Float[Array, "B C"]:
     """Take one step in s, where L has this slope.
 
@@ -141,8 +138,8 @@ def method(
     w2: Any = 0.0,
     *,
     rate: Any = 1.0,
-    place: Place = "probabilities",
-    rule: Rule = "proximal",
+    place: str = "probabilities",
+    rule: str = "proximal",
     dtype: Any = jnp.float32,
 ) -> Method:
     """Train one network and its noise; w1, w2 >= 0; `dtype` is that of s.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from jaxrobust.deep import checkpoint
 from jaxrobust.deep.method import Method
@@ -53,20 +55,25 @@ def long_run(
     words = {**(about or {}), "plan": str(plan)}
     # Data are arguments: closed over they would be copied into the program.
     segment = jax.jit(lambda keys, data, run: advance(keys, method, data, plan, run))
-    run, past, done = begin(keys, method), None, 0
+    run, done = begin(keys, method), 0
+    past: Any = None
     if folder is not None and checkpoint.latest(folder) is not None:
         like = jax.eval_shape(lambda k, d, r: _empty(segment(k, d, r), plan), keys, data, run)
         done, (run, past) = checkpoint.restore(folder, like, words)
     while done < plan.readings:
         run, reading = segment(keys, data, run)
         past = _empty((run, reading), plan)[1] if past is None else past
-        past = jax.tree.map(lambda all_, one: all_.at[done].set(one), past, reading)
+        past = jax.tree.map(partial(_put, done), past, reading)
         done += 1
         if folder is not None:
             checkpoint.save(folder, done, (run, past), words)
         if progress:
             progress(done * plan.every, plan.epochs, reading)
     return run.state, past
+
+
+def _put(place: int, column: Array, entry: Array) -> Array:
+    return column.at[place].set(entry)
 
 
 def _empty(pair: tuple[Run, Reading], plan: Plan) -> tuple[Run, Reading]:

@@ -142,6 +142,13 @@ def predict(task: Task, weights: Weights, x: Array) -> Probabilities:
     return jax.nn.softmax(task.network.apply(weights, task.plain(x), False)[0], axis=1)
 
 
+def mean_prediction(task: Task, learners: list[Learner], x: Array) -> Probabilities:
+    """Return softmax of the mean of several networks' logits, in evaluation mode."""
+    seen = task.plain(x)
+    logits = [task.network.apply(one.weights, seen, False)[0] for one in learners]
+    return jax.nn.softmax(jnp.mean(jnp.stack(logits), axis=0), axis=1)
+
+
 def no_epoch(state: Any, whole: Whole, key: PRNGKeyArray, count: Int[Array, ""]) -> Any:
     """Leave the state as it is: the `epoch` of methods that work batch by batch."""
     return state

@@ -1,4 +1,4 @@
-"""SGD as the papers use it: momentum .9, weight decay in the gradient, a step size on a schedule."""
+"""SGD as the papers use it: momentum, weight decay in the gradient, a schedule of step sizes."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def sgd(rate: Any, *, momentum: float = 0.9, decay: float = 0.0) -> optax.Gradie
 
     Weight decay is added to the gradient of every parameter, before momentum, as in PyTorch.
     """
-    schedule = rate if callable(rate) else constant(rate)
+    schedule: Any = rate if callable(rate) else constant(rate)
     return optax.chain(
         optax.add_decayed_weights(decay) if decay else optax.identity(),
         optax.trace(momentum),
-        optax.scale_by_schedule(lambda count: -schedule(count)),
+        optax.scale_by_schedule(lambda count: -schedule(jnp.asarray(count))),
     )

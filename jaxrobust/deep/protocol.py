@@ -36,16 +36,11 @@ def score(readings: Reading) -> Score:
     >>> [round(float(a), 1) for a in score(told)]
     [0.7, 0.9, 0.8, 0.7]
     """
-    for name in ("test", "held_noisy", "held_clean"):
-        if getattr(readings, name) is None:
-            raise ValueError(f"readings have no {name}: give the run a test and a held set")
-    test = readings.test
-    return Score(
-        test[..., -1],
-        jnp.max(test, axis=-1),
-        _at(test, readings.held_noisy),
-        _at(test, readings.held_clean),
-    )
+    test, noisy, clean = readings.test, readings.held_noisy, readings.held_clean
+    if test is None or noisy is None or clean is None:
+        lacking = [n for n in ("test", "held_noisy", "held_clean") if getattr(readings, n) is None]
+        raise ValueError(f"readings have no {lacking[0]}: give the run a test and a held set")
+    return Score(test[..., -1], jnp.max(test, axis=-1), _at(test, noisy), _at(test, clean))
 
 
 def _at(values: Float[Array, "... t"], by: Float[Array, "... t"]) -> Float[Array, "..."]:

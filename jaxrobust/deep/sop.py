@@ -9,7 +9,8 @@ For a label y (one-hot), u a number and v a vector an example, p = softmax(logit
 
 u and v start at N(0, 1e-8^2) and are never used to predict. They move by plain gradient descent,
 outside the optimiser's momentum and weight decay: row by row, by lr_u and lr_v times the gradients
-of the losses' means over the batch of B. With B, lr_u and lr_v should grow alike. `theory` says after how many visits they wake up.
+of the losses' means over the batch of B, so that lr_u and lr_v should grow with B. `theory` says
+after how many visits they wake up.
 
 S. Liu, Z. Zhu, Q. Qu, C. You (2022), Robust training under label noise by over-parameterization,
 ICML, arXiv 2202.14026. Values: lr_u 10, lr_v 10 for CIFAR-10 with symmetric noise, lr_v 100 with
@@ -132,7 +133,7 @@ def method(
     routing: str = "paper",
     dtype: Any = jnp.float32,
 ) -> Method:
-    """Train one network with SOP; `dtype` is that of u and v (float32 at least: u^2 starts at 1e-16)."""
+    """Train one network with SOP; `dtype`, of u and v, is float32 at least: u^2 starts at 1e-16."""
     check(routing)
 
     def step(state: State, batch: Batch, key: PRNGKeyArray) -> tuple[State, Info]:
@@ -155,7 +156,7 @@ def descend_all(
     whole: Callable[[Array, Array, Array], Float[Array, ""]],
     rates: tuple[Any, Any],
 ) -> tuple[State, Info]:
-    """Take one step in the weights, and in u and v at the rows of the batch, on whole(logits, u, v).
+    """Take one step on whole(logits, u, v): in the weights, and in u, v at the rows of the batch.
 
     Both at the values before the step; the network is passed once.
     """

@@ -28,7 +28,7 @@ def consistency(weak: Float[Array, "B C"], strong: Float[Array, "B C"]) -> Float
 
 
 def balance(q: Float[Array, "B C"]) -> Float[Array, ""]:
-    """Return (1/C) sum_c -log max(mean_i q_ic, 1e-4): the prior is uniform; least, log C, if even."""
+    """Return (1/C) sum_c -log max(mean_i q_ic, 1e-4): log C where classes are even, else more."""
     mean = jnp.mean(q, axis=0)
     return -jnp.mean(jnp.log(jnp.where(mean > sop.FLOOR, mean, sop.FLOOR)))
 

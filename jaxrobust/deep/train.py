@@ -82,7 +82,7 @@ class Reading(NamedTuple):
     fitted: Float[Array, "..."]
     """Training examples predicted as their given label."""
     memorized: Float[Array, "..."] | None
-    """Wrongly labelled training examples predicted as their wrong label (0 where there are none)."""
+    """Wrongly labelled training examples predicted as that label (0 where there are none)."""
     corrected: Float[Array, "..."] | None
     """Wrongly labelled training examples predicted as their true class."""
     held_noisy: Float[Array, "..."] | None

@@ -71,7 +71,7 @@ def finite(atoms: Any, w_star: Any, gamma: Any, eta: Any) -> Instance:
         both = [jnp.concatenate(pair) for pair in ((x, -x), (clean, -clean), (rate, rate))]
         return Points(*both), jnp.concatenate([weight, weight]) / 2
 
-    return Instance(w_star, gamma, eta, weight @ rate, points, error, grid, atoms, counted)
+    return Instance(w_star, gamma, eta, weight @ rate, points, error, grid, atoms, counted, places)
 
 
 def _consistent(atoms: Atoms, w_star: Any, gamma: Any, eta: Any) -> None:

@@ -62,6 +62,8 @@ class Instance:
         The points themselves where they are finitely many, else None.
     counted
         `counted(key, n) -> (x, y)` where there are atoms: n examples, counted (see `hold_out`).
+    places
+        `places(key, n) -> (i, sign)` where there are atoms: the n points drawn are sign x_i.
     """
 
     w_star: Array
@@ -73,6 +75,7 @@ class Instance:
     grid: Callable[[], tuple[Points, Array]]
     atoms: Atoms | None = None
     counted: Callable[[PRNGKeyArray, int], tuple[Array, Array]] | None = None
+    places: Callable[[PRNGKeyArray, int], tuple[Array, Array]] | None = None
 
     @property
     def d(self) -> int:

@@ -60,7 +60,7 @@ def stream(
     segment = segment_of(steps, snapshots)
     _guard.one_key("key", key)
     dtype = _drawn(key, draw, segment, _check.count("d", d))
-    found = _settings(rule, eta, gamma, mu, dtype)
+    found = settings(rule, eta, gamma, mu, dtype)
 
     def piece(state: online.State, k: Array) -> online.State:
         x, y = draw(jax.random.fold_in(key, k), segment)
@@ -89,7 +89,7 @@ def over(
     _check.shaped("y", y, (x.shape[0],))
     _guard.in_ball("x", x)
     _guard.both_classes("y", y)
-    found, eta, gamma, mu = _settings(rule, eta, gamma, mu, x.dtype)
+    found, eta, gamma, mu = settings(rule, eta, gamma, mu, x.dtype)
     sound = jnp.all(jnp.abs(y) == 1) & jnp.all(jnp.sum(x * x, axis=1) <= 1 + 3e-5)
     mu = jnp.where(sound, mu, jnp.nan)
     segment = segment_of(x.shape[0], snapshots)
@@ -117,9 +117,10 @@ def _drawn(key: PRNGKeyArray, draw: Any, n: int, d: int) -> Any:
     return found[0].dtype
 
 
-def _settings(
+def settings(
     rule: Any, eta: Any, gamma: Any, mu: Any, dtype: Any
 ) -> tuple[online.Rule, Array, Array, Array]:
+    """Check a rule and its numbers; mu is NaN where they are not known."""
     found = online.tried(rule, dtype)
     eta, gamma = _guard.flip_rate("eta", eta), _check.number("gamma", gamma)
     mu = _check.number("mu", mu)

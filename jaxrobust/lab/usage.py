@@ -30,7 +30,8 @@ def parser(known: dict[str, Study], one: bool) -> argparse.ArgumentParser:
     if not one:
         which = "studies (all of them by default), or: list, or: list NAME for what it claims"
         made.add_argument("names", nargs="*", help=which)
-    made.add_argument("--preset", choices=(*PRESETS, LONG), default="laptop", help="default: laptop")
+    presets = (*PRESETS, LONG)
+    made.add_argument("--preset", choices=presets, default="laptop", help="default: laptop")
     made.add_argument("--seeds", type=int, help="replicates; default: the preset's")
     key = f"root of all randomness; default: {report.KEY}"
     made.add_argument("--key", type=int, default=report.KEY, help=key)

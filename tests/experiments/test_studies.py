@@ -17,7 +17,7 @@ from tests import quick
 
 ROOT = Path(__file__).parents[2]
 STUDIES = {study.name: study for study in found()}
-PICTURES = ("human_noise", "human_massart")  # on those of CIFAR-10
+PICTURES = ("human_noise", "human_massart", "cifar10n")  # on those of CIFAR-10
 
 # The command line of `experiments/__main__.py`, call after call in one process: what all studies
 # import and compile is paid once. A line in: arguments and data; a line out: status and outputs.
