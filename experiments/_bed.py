@@ -163,7 +163,9 @@ def noisy(key, kind, x, y, bed):
         noise.pair_matrix(CLASSES, 0.4),
     ]
     by_class, by_example = jax.random.split(key)
+    # Of one length, or the wrong class would be the likelier one function of x the longer x is.
     features = bed.features(x).reshape(len(x), -1)
+    features = 2.5 * features / jnp.linalg.norm(features, axis=1, keepdims=True)
     given, rows = noise.instance_dependent(by_example, features, y, CLASSES, 0.4)
     one = jax.nn.one_hot(y, CLASSES, dtype=rows.dtype)
     each = (one.T @ rows) / jnp.maximum(one.sum(axis=0), 1)[:, None]

@@ -1,8 +1,9 @@
 """Choose every method's setting by noisy validation alone: `python -m experiments._choose`.
 
 The setting with the highest mean accuracy, at the last epoch and over seeds, on validation examples
-whose labels are as noisy as the training ones. Neither true labels nor test examples are looked at,
-and the keys are other than those of the studies. Writes what it chose to `_chosen.json`.
+whose labels are as noisy as the training ones. No true label is looked at. The key is another than
+those of the studies; digits are split anew by every key, so that a study's test pictures may have
+been among those trained on here, with noisy labels. Writes what it chose to `_chosen.json`.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """The methods that deep studies compare, and the grids that noisy validation chooses from.
 
-Every method has at most six settings, its step size among them; cross-entropy's grid is of step
-sizes alone. `told`: methods that are given what others must do without, the true T or the rate.
+Every method chooses from the same step sizes, and from two values of its own numbers if it has
+any, the papers' first. `told`: methods that are given what others must do without, the true T or
+the rate.
 """
 
 import functools
@@ -33,7 +34,8 @@ from jaxrobust.deep import (
 )
 
 CHOSEN = Path(__file__).with_name("_chosen.json")
-RATES = (0.02, 0.05, 0.1)
+RATES = (0.003, 0.01, 0.02, 0.05, 0.1)
+"""Step sizes that every method may choose from."""
 
 
 class Entry(NamedTuple):
@@ -45,10 +47,10 @@ class Entry(NamedTuple):
     networks: int = 1
 
 
-def grid(rates=RATES, **values):
+def grid(**values):
     """Give the step sizes crossed with the values of one or more numbers, taken together."""
     rows = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
-    return tuple({"rate": rate, **row} for rate in rates for row in rows or [{}])
+    return tuple({"rate": rate, **row} for rate in RATES for row in rows or [{}])
 
 
 def _sop(make, task, told, plan, rate, lr_u, per_rate):
@@ -62,14 +64,14 @@ def _plain(make, task, told, plan, rate, **numbers):
 
 
 def _elr_plus(task, told, plan, rate, **numbers):
-    # The published ramp, 40,000 steps, is half of the published run.
+    # The published ramp, 40,000 steps, is half of the published run; gamma stays .997.
     return elr_plus.method(task, ramp=plan.steps(task.n) / 2, **numbers)
 
 
 def _coteaching_plus(task, told, plan, rate, start):
-    # Shares of the published 200 epochs: the ramp is a twentieth of them, so here.
-    ramp = max(2, plan.epochs // 20)
-    return coteaching_plus.method(task, told.rate, E=start * plan.epochs, T_k=ramp)
+    # The ramp of 10 epochs as published; at start 1 disagreement never rules: Co-teaching.
+    first = 1 + jnp.round(start * plan.epochs)
+    return coteaching_plus.method(task, told.rate, E=first)
 
 
 def _dividemix(task, told, plan, rate, lam_u, warm):
@@ -78,6 +80,7 @@ def _dividemix(task, told, plan, rate, lam_u, warm):
 
 
 def _estimated(task, told, plan, rate, warm):
+    # The epochs before T is estimated are among the run's: no method trains longer than another.
     return anchors.forward_estimated(task, warm * plan.epochs)
 
 
@@ -87,54 +90,55 @@ def _told(loss, task, told, plan, rate):
 
 plain = functools.partial(functools.partial, _plain)
 METHODS: dict[str, Entry] = {
-    "cross-entropy": Entry(plain(cross_entropy.method), grid((0.01, 0.02, 0.05, 0.1))),
-    "label smoothing": Entry(plain(label_smoothing.method), grid((0.02, 0.1), eps=(0.1, 0.4, 0.8))),
-    "mixup": Entry(plain(mixup.method), grid((0.05, 0.1), a=(1.0, 8.0, 32.0))),
-    "bootstrap soft": Entry(plain(bootstrapping.method), grid((0.02, 0.1), beta=(0.95, 0.8))),
+    "cross-entropy": Entry(plain(cross_entropy.method), grid()),
+    "label smoothing": Entry(plain(label_smoothing.method), grid(eps=(0.1, 0.4))),
+    "mixup": Entry(plain(mixup.method), grid(a=(8.0, 32.0))),
+    "bootstrap soft": Entry(plain(bootstrapping.method), grid(beta=(0.95, 0.8))),
     "bootstrap hard": Entry(
         functools.partial(_plain, functools.partial(bootstrapping.method, loss=bootstrapping.hard)),
-        grid((0.02, 0.1), beta=(0.8, 0.5)),
+        grid(beta=(0.8, 0.5)),
     ),
-    "GCE": Entry(plain(gce.method), grid((0.05, 0.1), q=(0.5, 0.7, 0.9))),
-    "symmetric CE": Entry(
-        plain(symmetric.method), grid((0.02, 0.1), alpha=(0.1, 0.1, 1.0), beta=(1.0, 4.0, 1.0))
-    ),
-    "NCE + RCE": Entry(
-        plain(active_passive.method),
-        grid((0.02, 0.1), alpha=(1.0, 1.0, 10.0), beta=(1.0, 10.0, 0.1)),
-    ),
-    "LDR": Entry(plain(ldr.method), grid((0.05, 0.1), lam=(1.0, 3.0, 10.0))),
-    "ALDR": Entry(plain(ldr.adaptive_method), grid((0.05, 0.1), lam0=(1.0, 3.0, 10.0))),
+    "GCE": Entry(plain(gce.method), grid(q=(0.7, 0.9))),
+    "symmetric CE": Entry(plain(symmetric.method), grid(alpha=(0.1, 0.1), beta=(1.0, 4.0))),
+    "NCE + RCE": Entry(plain(active_passive.method), grid(alpha=(1.0, 1.0), beta=(1.0, 10.0))),
+    "LDR": Entry(plain(ldr.method), grid(lam=(1.0, 10.0))),
+    "ALDR": Entry(plain(ldr.adaptive_method), grid(lam0=(10.0, 1.0))),
     "backward": Entry(functools.partial(_told, correction.backward), grid(), "T"),
     "forward": Entry(functools.partial(_told, correction.forward), grid(), "T"),
     "forward, T estimated": Entry(_estimated, grid(warm=(0.1, 0.25))),
-    "ELR": Entry(plain(elr.method), grid((0.02, 0.05), lam=(3.0, 7.0, 1.0), beta=(0.7, 0.9, 0.9))),
-    "SOP": Entry(
-        functools.partial(_sop, sop.method),
-        grid((0.02, 0.05), lr_u=(10.0, 10.0, 1.0), per_rate=(5e3, 2e4, 5e3)),
-    ),
+    "ELR": Entry(plain(elr.method), grid(lam=(3.0, 7.0), beta=(0.7, 0.9))),
+    "SOP": Entry(functools.partial(_sop, sop.method), grid(lr_u=(10.0,) * 2, per_rate=(5e3, 2e4))),
     "SOP+": Entry(
-        functools.partial(_sop, sop_plus.method),
-        grid((0.02, 0.05), lr_u=(10.0, 10.0, 1.0), per_rate=(5e3, 2e4, 5e3)),
+        functools.partial(_sop, sop_plus.method), grid(lr_u=(10.0,) * 2, per_rate=(5e3, 2e4))
     ),
-    "ELR+": Entry(
-        _elr_plus, grid((0.05, 0.1), lam=(3.0, 7.0, 1.0), beta=(0.7, 0.9, 0.9)), networks=2
-    ),
-    "Co-teaching+": Entry(_coteaching_plus, grid(start=(0.1, 1.0)), "rate", networks=2),
-    "DivideMix": Entry(
-        _dividemix, grid((0.05, 0.1), lam_u=(0.0, 5.0, 25.0), warm=(0.1, 0.1, 0.1)), networks=2
-    ),
+    "ELR+": Entry(_elr_plus, grid(lam=(3.0, 7.0), beta=(0.7, 0.9)), networks=2),
+    "Co-teaching+": Entry(_coteaching_plus, grid(start=(1 / 3, 1.0)), "rate", networks=2),
+    "DivideMix": Entry(_dividemix, grid(lam_u=(0.0, 25.0), warm=(0.1, 0.1)), networks=2),
 }
 
 
-# For CIFAR-10, where nothing was chosen: step .02 and the papers' numbers, where the first of the
-# grid are not these.
+# For CIFAR-10, where nothing was chosen: step .02 and the papers' numbers, the first of the grid
+# but for these; where the noise goes from class to class those of asymmetric noise.
 PAPERS = {
-    "SOP": {"rate": 0.02, "lr_u": 10.0, "per_rate": 500.0},
-    "SOP+": {"rate": 0.02, "lr_u": 10.0, "per_rate": 500.0},
-    "GCE": {"rate": 0.02, "q": 0.7},
-    "DivideMix": {"rate": 0.02, "lam_u": 25.0, "warm": 1 / 30},
+    "SOP": {"lr_u": 10.0, "per_rate": 500.0},
+    "SOP+": {"lr_u": 10.0, "per_rate": 500.0},
+    "DivideMix": {"lam_u": 25.0, "warm": 1 / 30},
 }
+UNEVEN = {
+    "SOP": {"per_rate": 5000.0},
+    "SOP+": {"per_rate": 5000.0},
+    "ELR": {"lam": 1.0, "beta": 0.9},
+    "ELR+": {"lam": 1.0, "beta": 0.9},
+    "DivideMix": {"lam_u": 0.0},
+}
+
+
+def of_papers(name, kind):
+    """Give a method's numbers as the papers have them for CIFAR-10."""
+    found = METHODS[name].grid[0] | {"rate": 0.02} | PAPERS.get(name, {})
+    if name == "DivideMix" and kind == "symmetric 20":
+        found |= {"lam_u": 0.0}
+    return found if kind.startswith("symmetric") else found | UNEVEN.get(name, {})
 
 
 def schedule(config, rate):
@@ -163,7 +167,7 @@ def numbers(config, name):
     """
     rows = METHODS[name].grid
     if config.data == "cifar10":
-        mine = [PAPERS.get(name, rows[0] | {"rate": 0.02})] * len(config.kinds)
+        mine = [of_papers(name, kind) for kind in config.kinds]
     else:
         told = record()["chosen"][name]
         mine = [rows[told[asked(kind)]] for kind in config.kinds]

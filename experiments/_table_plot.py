@@ -26,6 +26,7 @@ def marked(name):
 
 def draw(dataset, config):
     """Draw the last epoch's accuracies as a table, and what the choice of the epoch does."""
+    dataset = dataset.sel(learner=list(config.methods))
     order = dataset.last.mean(["seed", "kind"]).argsort().values[::-1]
     shown = dataset.isel(learner=order)
     names = [marked(str(name)) for name in shown.learner.values]
@@ -73,7 +74,7 @@ def draw(dataset, config):
 
 def table(dataset, config):
     """Write every number: four choices of the epoch, memorized, corrected, realised flip rate."""
-    many = f"{config.seeds} seeds"
+    dataset, many = dataset.sel(learner=list(config.methods)), f"{config.seeds} seeds"
     papers = config.data == "cifar10"
     lines = [
         f"{config.data}, {many}; test accuracy in %, mean and half of the 95 % interval. last: "

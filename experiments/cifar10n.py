@@ -99,8 +99,8 @@ def claims(dataset, config: Config):
             "not in the interval",
             basis="assumed",
             test=lab.Bound((human - dealt).mean(axis=1), 0.0, side="lower"),
-            control=lab.Bound((human - true).mean(axis=1), 0.0, side="lower"),
-            control_name="true labels in the place of shuffled ones",
+            control=lab.Bound((dealt - human).mean(axis=1), 0.0, side="lower"),
+            control_name="the order reversed",
         ),
         lab.Claim(
             name="people's errors follow the picture",

@@ -215,7 +215,7 @@ def _blurs(ce, other):
 
 study = lab.Study(
     name="early_learning",
-    title="Linear classifiers learn before they memorize; ELR with lam > 2 never memorizes",
+    title="Linear classifiers learn before they memorize; ELR with lam > 2 holds wrong labels off",
     caption="Two Gaussians N(+-v, .04 I), 130 examples in 100 dimensions, 40 % of the labels "
     "replaced by random ones; logistic regression by full-batch descent. (a): those with a wrong "
     "label are first classed as what they are; cross-entropy then memorizes each. ELR holds "

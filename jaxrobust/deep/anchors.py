@@ -91,10 +91,13 @@ def forward_estimated(
     """Train `warm` epochs by cross-entropy, estimate T, train anew by forward correction.
 
     With T = I forward correction is cross-entropy, so one step serves both. `restart=False` goes on
-    with the network it has. `warm` may be traced; `dtype` is that of T. The whole run has the
-    warm epochs in it: give it `warm` more. A schedule of step sizes starts again with the network.
+    with the network it has. `warm`, rounded, is 1 at least and may be traced; `dtype` is of T. The
+    whole run has the warm epochs in it: give it `warm` more. A schedule of step sizes starts again
+    with the network.
     """
     eye = np.eye(task.classes)
+    warm = _check.between("warm", warm, 0.0, np.inf, open_high=True)
+    last = jnp.maximum(jnp.round(warm), 1).astype(jnp.int32)
 
     def init(key: PRNGKeyArray) -> Estimated:
         return Estimated(start(task, key), jnp.asarray(eye, dtype))
@@ -107,7 +110,7 @@ def forward_estimated(
             T = estimate(p, percentile).astype(dtype)
             return Estimated(start(task, key) if restart else state.learner, T)
 
-        return jax.lax.cond(count == warm, turn, lambda state: state, state)
+        return jax.lax.cond(count == last, turn, lambda state: state, state)
 
     def step(state: Estimated, batch: Batch, key: PRNGKeyArray) -> tuple[Estimated, Info]:
         def cost(logits):

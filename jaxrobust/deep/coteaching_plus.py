@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
@@ -42,6 +41,7 @@ from jaxrobust.deep.method import (
     descend,
     mean_prediction,
     start,
+    two_keys,
 )
 
 SLACK = 1e-4  # (1 - R) |D| is a whole number at times: rounding must not take one away
@@ -109,7 +109,7 @@ def method(
     plus = jnp.asarray(jnp.inf) if E is None else _check.between("E", E, 0.0, jnp.inf)
 
     def init(key: PRNGKeyArray) -> State:
-        one, two = jax.random.split(key)
+        one, two = two_keys(key)
         return State(start(task, one), start(task, two), jnp.ones((), jnp.int32))
 
     def epoch(state: State, whole: Whole, key: PRNGKeyArray, count: Int[Array, ""]) -> State:
@@ -118,7 +118,7 @@ def method(
     def step(state: State, batch: Batch, key: PRNGKeyArray) -> tuple[State, Info]:
         x = task.weak(key, batch.x)
         pair = (state.first, state.second)
-        # The networks' own passes in `descend` compute the same: the compiler keeps one of each.
+        # `descend` passes through the networks again; only some programs share these passes.
         z1, z2 = (task.network.apply(one.weights, x, True)[0] for one in pair)
         agree = jnp.argmax(z1, axis=1) == jnp.argmax(z2, axis=1)
         D = ~agree | (state.e.astype(tau.dtype) < plus.astype(tau.dtype))

@@ -55,6 +55,7 @@ from jaxrobust.deep.method import (
     descend,
     mean_prediction,
     start,
+    two_keys,
 )
 
 
@@ -137,7 +138,7 @@ def method(
         return state.e.astype(warmup.dtype) < warmup
 
     def init(key: PRNGKeyArray) -> State:
-        pair = jax.vmap(lambda key: start(task, key))(jax.random.split(key))
+        pair = jax.vmap(lambda key: start(task, key))(jnp.stack(two_keys(key)))
         dtype = jnp.result_type(*jax.tree.leaves(pair.weights.params))
         past = jnp.zeros((memory, 2, task.n), dtype)
         zero = jnp.zeros((), jnp.int32)

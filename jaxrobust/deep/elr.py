@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from jaxrobust import _check
 from jaxrobust.deep import cross_entropy
 from jaxrobust.deep.method import (
     Batch,
@@ -29,8 +30,8 @@ from jaxrobust.deep.method import (
     Probabilities,
     Task,
     descend,
-    no_epoch,
     predict,
+    same_size,
     start,
 )
 
@@ -73,8 +74,15 @@ def loss(
     return cross_entropy.loss(logits, y) + lam * regulariser(clipped(logits), t)
 
 
+def numbers(lam: Any, beta: Any) -> tuple[Array, Array]:
+    """Return lam >= 0 and beta in [0, 1), checked."""
+    lam = _check.between("lam", lam, 0.0, jnp.inf, open_high=True)
+    return lam, _check.between("beta", beta, 0.0, 1.0, open_high=True)
+
+
 def method(task: Task, *, lam: Any = 3.0, beta: Any = 0.7, dtype: Any = jnp.float32) -> Method:
     """Train one network with ELR; `dtype` is that of the targets."""
+    lam, beta = numbers(lam, beta)
 
     def init(key: PRNGKeyArray) -> State:
         return State(start(task, key), jnp.zeros((task.n, task.classes), dtype))
@@ -94,4 +102,4 @@ def method(task: Task, *, lam: Any = 3.0, beta: Any = 0.7, dtype: Any = jnp.floa
     def estimate(state: State, x: Array) -> Probabilities:
         return predict(task, state.learner.weights, x)
 
-    return Method(init, step, estimate, no_epoch)
+    return Method(init, step, estimate, same_size(task))

@@ -10,11 +10,13 @@ For each network k, at each step, with the weak view x of the batch:
 
 It predicts by the mean of both networks' logits. Source as `elr`; values: beta .7, lam 3 for
 CIFAR-10 with symmetric noise; .9, 1 asymmetric; .9, 7 for CIFAR-100, where lam is also ramped (as
-g, `ramp_lam`) and labels are multiplied by targets (`refine`); gamma .997, ramp 40,000 steps, a 1.
+g, `ramp_lam`) and mixed labels are multiplied by mixed targets (`refine`); gamma .997, ramp 40,000
+steps, a 1.
 
 Deviations: in the published code the two networks take turns epoch by epoch over batches of their
 own; here both take a step on the same batch, with different augmentation and mixup. As there, the
-averages are of the parameters alone and normalise by their batch.
+averages are of the parameters alone and normalise by their batch. What enters t is clipped as in
+`elr` (there not), and the ramp starts at step 0 (there at 2).
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from jaxrobust import _check
 from jaxrobust.deep import elr, mixup
 from jaxrobust.deep.method import (
     Batch,
@@ -36,8 +39,9 @@ from jaxrobust.deep.method import (
     Weights,
     descend,
     mean_prediction,
-    no_epoch,
+    same_size,
     start,
+    two_keys,
 )
 
 
@@ -81,6 +85,8 @@ def method(
     dtype: Any = jnp.float32,
 ) -> Method:
     """Train two networks with ELR+; `dtype` is that of the targets."""
+    lam, beta = elr.numbers(lam, beta)
+    gamma, ramp = _check.rate("gamma", gamma), _check.positive("ramp", ramp)
 
     def init(key: PRNGKeyArray) -> State:
         def one(key):
@@ -88,7 +94,7 @@ def method(
             t = jnp.zeros((task.n, task.classes), dtype)
             return One(learner, learner.weights.params, t)
 
-        first, second = jax.random.split(key)
+        first, second = two_keys(key)
         return State(one(first), one(second), jnp.zeros((), jnp.int32))
 
     def turn(one: One, other: One, batch: Batch, key: PRNGKeyArray, count: Array):
@@ -97,16 +103,16 @@ def method(
         told = Weights(other.average, other.learner.weights.stats)
         t = elr.target(one.t[batch.rows], task.network.apply(told, x, True)[0], beta)
         y = jax.nn.one_hot(batch.y, task.classes, dtype=t.dtype)
+        x, (y, aims) = mixup.mix(lucky, a, x, (y, t), floor=True)
         if refine:
-            y = y * t
+            y = y * aims
             y = y / jnp.maximum(y.sum(axis=1, keepdims=True), elr.CLIP)
-        x, mixed = mixup.mix(lucky, a, x, (y, t), floor=True)
         rise = ramp_up(count, ramp, t.dtype)
         weight = jnp.asarray(lam, t.dtype) * (rise if ramp_lam else 1)
 
         def cost(logits):
-            labels, aims = (z.astype(logits.dtype) for z in mixed)
-            pull = elr.regulariser(elr.clipped(logits), aims)
+            labels = y.astype(logits.dtype)
+            pull = elr.regulariser(elr.clipped(logits), aims.astype(logits.dtype))
             return jnp.mean(mixup.loss(logits, labels) + weight.astype(logits.dtype) * pull), None
 
         learner, value, _ = descend(task, one.learner, cost, x)
@@ -128,4 +134,4 @@ def method(
     def estimate(state: State, x: Array) -> Probabilities:
         return mean_prediction(task, [state.first.learner, state.second.learner], x)
 
-    return Method(init, step, estimate, no_epoch)
+    return Method(init, step, estimate, same_size(task))

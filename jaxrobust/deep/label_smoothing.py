@@ -3,7 +3,8 @@
     t = (1 - eps) e_y + eps / C,    loss = -sum_k t_k log p_k.
 
 Szegedy, Vanhoucke, Ioffe, Shlens, Wojna (2016, arXiv 1512.00567); eps = .1. Under wrong labels:
-Lukasik, Bhojanapalli, Menon, Kumar (2020, arXiv 2003.02819). It does not stop memorization.
+Lukasik, Bhojanapalli, Menon, Kumar (2020, arXiv 2003.02819). At eps = .1 it does not stop
+memorization.
 
 Deviation: one published comparison gives the given class 1 - eps - eps / 10, so that its targets
 sum to 1 - eps / 10. Ours sum to 1.

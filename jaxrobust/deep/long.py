@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from jaxrobust.deep import checkpoint
 from jaxrobust.deep.method import Method
-from jaxrobust.deep.train import Data, Keys, Plan, Reading, Run, advance, begin, check
+from jaxrobust.deep.train import Data, Keys, Plan, Reading, Run, advance, begin, ready
 
 
 def long_run(
@@ -36,8 +38,8 @@ def long_run(
     folder
         Where the state and the readings so far are kept after each segment; None: nowhere.
     about
-        What tells this run from others, words to words: method, its numbers, the data, the keys.
-        A folder of another run is refused with what differs. Needed with a folder.
+        What tells this run from others, words to words: the method and its numbers. (Data, keys
+        and plan are compared as well.) A folder of another run is refused with what differs.
     progress
         Called as `progress(epochs done, epochs in all, last reading)` after each segment.
 
@@ -46,13 +48,14 @@ def long_run(
     ValueError
         Where `about` is missing, or the folder is damaged or belongs to another run.
     """
-    check(data, plan)
+    data = ready(keys, method, data, plan)
     if folder is not None and not about:
         raise ValueError(
             "about must say which run this is where a folder is given: {'method': ...}"
         )
-    # The plan's arithmetic decides what a segment is.
     words = {**(about or {}), "plan": str(plan)}
+    if folder is not None:
+        words |= {"keys": _hash(jax.tree.map(jax.random.key_data, keys)), "data": _hash(data)}
     # Data are arguments: closed over they would be copied into the program.
     segment = jax.jit(lambda keys, data, run: advance(keys, method, data, plan, run))
     run, done = begin(keys, method), 0
@@ -70,6 +73,14 @@ def long_run(
         if progress:
             progress(done * plan.every, plan.epochs, reading)
     return run.state, past
+
+
+def _hash(arrays: Any) -> str:
+    """Return a hash of arrays' bytes."""
+    found = hashlib.sha256()
+    for leaf in jax.tree.leaves(arrays):
+        found.update(np.ascontiguousarray(leaf).tobytes())
+    return found.hexdigest()[:16]
 
 
 def _put(place: int, column: Array, entry: Array) -> Array:

@@ -112,6 +112,11 @@ def start(task: Task, key: PRNGKeyArray) -> Learner:
     return Learner(weights, task.optimiser.init(weights.params))
 
 
+def two_keys(key: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+    """Return the keys of two networks, the first the key itself: as where there is one network."""
+    return key, jax.random.fold_in(key, 1)
+
+
 def descend(
     task: Task,
     learner: Learner,
@@ -147,6 +152,23 @@ def mean_prediction(task: Task, learners: list[Learner], x: Array) -> Probabilit
     seen = task.plain(x)
     logits = [task.network.apply(one.weights, seen, False)[0] for one in learners]
     return jax.nn.softmax(jnp.mean(jnp.stack(logits), axis=0), axis=1)
+
+
+def same_size(task: Task) -> Callable[[Any, Whole, PRNGKeyArray, Int[Array, ""]], Any]:
+    """Make an `epoch` that does nothing but refuse a training set whose size is not `task.n`.
+
+    For methods that keep variables for each example: indices beyond them would pass in silence.
+    """
+
+    def epoch(state: Any, whole: Whole, key: PRNGKeyArray, count: Int[Array, ""]) -> Any:
+        if whole.y.shape[0] != task.n:
+            raise ValueError(
+                f"n of the task is {task.n}, the training set has {whole.y.shape[0]} examples: "
+                "make the Task with n = that"
+            )
+        return state
+
+    return epoch
 
 
 def no_epoch(state: Any, whole: Whole, key: PRNGKeyArray, count: Int[Array, ""]) -> Any:

@@ -107,6 +107,11 @@ def network(module: nn.Module, shape: Sequence[int], *, dtype: Any = jnp.float32
                 f"x must have shape (any, {want}), got {x.shape}: give `network` the shape of one "
                 "example, or reshape x"
             )
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            raise ValueError(
+                f"x must be floating, got {x.dtype}: scale it, or give the Task views that do "
+                "(augment.views)"
+            )
         variables = {"params": weights.params, "batch_stats": weights.stats}
         x = x.astype(dtype)
         if not (train and told):

@@ -17,7 +17,8 @@ Schedule = Callable[[Int[Array, ""]], Float[Array, ""]]
 
 def constant(rate: Any) -> Schedule:
     """Give the same step size always."""
-    return lambda count: jnp.asarray(rate)
+    rate = _check.positive("rate", rate)
+    return lambda count: rate
 
 
 def cosine(rate: Any, steps: int, last: Any = 0.0) -> Schedule:
@@ -27,12 +28,12 @@ def cosine(rate: Any, steps: int, last: Any = 0.0) -> Schedule:
     >>> [round(float(cosine(0.2, 10)(jnp.array(k))), 3) for k in (0, 5, 10)]
     [0.2, 0.1, 0.0]
     """
-    steps = _check.count("steps", steps)
+    steps, rate = _check.count("steps", steps), _check.positive("rate", rate)
+    last = _check.between("last", last, 0.0, jnp.inf, open_high=True).astype(rate.dtype)
 
     def at(count):
-        rate_, last_ = jnp.asarray(rate), jnp.asarray(last)
-        turn = 1 + jnp.cos(math.pi * count.astype(rate_.dtype) / steps)
-        return last_ + (rate_ - last_) / 2 * turn
+        turn = 1 + jnp.cos(math.pi * count.astype(rate.dtype) / steps)
+        return last + (rate - last) / 2 * turn
 
     return at
 
@@ -44,12 +45,11 @@ def drops(rate: Any, at: Sequence[int], factor: float = 0.1) -> Schedule:
     >>> [round(float(drops(1.0, (3, 6))(jnp.array(k))), 3) for k in (2, 3, 6)]
     [1.0, 0.1, 0.01]
     """
-    places = [_check.count("at", step) for step in at]
+    places, rate = [_check.count("at", step) for step in at], _check.positive("rate", rate)
 
     def now(count):
-        base = jnp.asarray(rate)
-        passed = sum((count >= place).astype(base.dtype) for place in places)
-        return base * jnp.asarray(factor, base.dtype) ** passed
+        passed = sum((count >= place).astype(rate.dtype) for place in places)
+        return rate * jnp.asarray(factor, rate.dtype) ** passed
 
     return now
 
@@ -59,6 +59,9 @@ def sgd(rate: Any, *, momentum: float = 0.9, decay: float = 0.0) -> optax.Gradie
 
     Weight decay is added to the gradient of every parameter, before momentum, as in PyTorch.
     """
+    _check.between("momentum", momentum, 0.0, 1.0, open_high=True)
+    _check.between("decay", decay, 0.0, jnp.inf, open_high=True)
+    momentum, decay = float(momentum), float(decay)  # a NumPy float64 would widen the weights
     schedule: Any = rate if callable(rate) else constant(rate)
     return optax.chain(
         optax.add_decayed_weights(decay) if decay else optax.identity(),

@@ -31,6 +31,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from jaxrobust import _check
 from jaxrobust.deep.method import (
     Batch,
     Info,
@@ -39,8 +40,8 @@ from jaxrobust.deep.method import (
     Probabilities,
     Task,
     descend,
-    no_epoch,
     predict,
+    same_size,
     start,
 )
 
@@ -113,16 +114,20 @@ def objective(
 
 def begin(task: Task, key: PRNGKeyArray, dtype: Any) -> State:
     """Draw the network, and u, v ~ N(0, 1e-16)."""
-    network, first, second = jax.random.split(key, 3)
+    first, second = jax.random.split(jax.random.fold_in(key, 1))
     u = SCALE * jax.random.normal(first, (task.n,), dtype)
     v = SCALE * jax.random.normal(second, (task.n, task.classes), dtype)
-    return State(start(task, network), u, v)
+    return State(start(task, key), u, v)
 
 
-def check(routing: str) -> None:
-    """Refuse a routing that does not exist."""
+def check(lr_u: Any, lr_v: Any, routing: str, dtype: Any) -> tuple[Array, Array]:
+    """Return the rates as numbers >= 0; refuse a routing or a dtype that will not do."""
     if routing not in ("paper", "repository"):
         raise ValueError(f"routing must be 'paper' or 'repository', got {routing!r}")
+    if jnp.dtype(dtype) not in (jnp.float32, jnp.float64):
+        raise ValueError(f"dtype must be float32 or float64, got {dtype}: u^2 starts at 1e-16")
+    lr_u = _check.between("lr_u", lr_u, 0.0, jnp.inf, open_high=True)
+    return lr_u, _check.between("lr_v", lr_v, 0.0, jnp.inf, open_high=True)
 
 
 def method(
@@ -134,7 +139,7 @@ def method(
     dtype: Any = jnp.float32,
 ) -> Method:
     """Train one network with SOP; `dtype`, of u and v, is float32 at least: u^2 starts at 1e-16."""
-    check(routing)
+    lr_u, lr_v = check(lr_u, lr_v, routing, dtype)
 
     def step(state: State, batch: Batch, key: PRNGKeyArray) -> tuple[State, Info]:
         def whole(logits, u, v):
@@ -145,7 +150,7 @@ def method(
     def estimate(state: State, x: Array) -> Probabilities:
         return predict(task, state.learner.weights, x)
 
-    return Method(lambda key: begin(task, key, dtype), step, estimate, no_epoch)
+    return Method(lambda key: begin(task, key, dtype), step, estimate, same_size(task))
 
 
 def descend_all(

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxrobust.deep import sop
-from jaxrobust.deep.method import Batch, Info, Method, Probabilities, Task, no_epoch, predict
+from jaxrobust.deep.method import Batch, Info, Method, Probabilities, Task, predict, same_size
 
 
 def consistency(weak: Float[Array, "B C"], strong: Float[Array, "B C"]) -> Float[Array, " B"]:
@@ -43,8 +43,11 @@ def method(
     routing: str = "paper",
     dtype: Any = jnp.float32,
 ) -> Method:
-    """Train one network with SOP+; the views are `task.weak` and `task.strong`."""
-    sop.check(routing)
+    """Train one network with SOP+; the views are `task.weak` and `task.strong`.
+
+    Where the task has no strong view the two are compared with each other, at twice the cost.
+    """
+    lr_u, lr_v = sop.check(lr_u, lr_v, routing, dtype)
 
     def step(state: sop.State, batch: Batch, key: PRNGKeyArray) -> tuple[sop.State, Info]:
         first, second = jax.random.split(key)
@@ -53,6 +56,7 @@ def method(
         def whole(logits, u, v):
             weak, strong = jnp.split(logits, 2)
             one = jax.nn.one_hot(batch.y, weak.shape[1], dtype=weak.dtype)
+            u, v = u.astype(weak.dtype), v.astype(weak.dtype)
             q = sop.corrected(jax.nn.softmax(weak, axis=1), *sop.noise(u, v, one))
             same, even = jnp.asarray(lam_c, weak.dtype), jnp.asarray(lam_b, weak.dtype)
             plus = same * jnp.mean(consistency(weak, strong)) + even * balance(q)
@@ -63,4 +67,4 @@ def method(
     def estimate(state: sop.State, x: Array) -> Probabilities:
         return predict(task, state.learner.weights, x)
 
-    return Method(lambda key: sop.begin(task, key, dtype), step, estimate, no_epoch)
+    return Method(lambda key: sop.begin(task, key, dtype), step, estimate, same_size(task))

@@ -1,4 +1,4 @@
-"""Every method that needs no more than the data, with its paper's values (of CIFAR-10).
+"""Every method that needs no more than the data, at its default numbers: each file says whose.
 
 `correction.method` is not here: it needs the true T. Co-teaching+ is told 40 % wrong labels.
 """

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxrobust import _check
@@ -75,7 +76,10 @@ class Plan:
 
 
 class Reading(NamedTuple):
-    """What is seen of a run after an epoch; shares in [0, 1], None where nothing is known of it."""
+    """What is seen of a run after an epoch: shares in [0, 1]; NaN where the network is not finite.
+
+    None where nothing is known: no truth, no validation or test set.
+    """
 
     loss: Float[Array, "..."]
     """The objective, mean over the last epoch's batches; not comparable between methods."""
@@ -136,6 +140,7 @@ def fit(keys: Keys, method: Method, data: Data, plan: Plan) -> tuple[Any, Readin
     Pure: jit it, vmap it over keys, labels, and the numbers in the method's closure. On a CPU take
     seeds one after another (`many`): XLA's batched products are slower there.
     """
+    data = ready(keys, method, data, plan)
 
     def go(run, _):
         return advance(keys, method, data, plan, run)
@@ -155,17 +160,23 @@ def read(method: Method, data: Data, plan: Plan, state: Any, loss: Any) -> Readi
     """Score a state on everything that is there."""
 
     def said(part):
-        return classes(method, state, part.x, plan.block)
+        """Return the likeliest classes; -1 where a probability is not a number."""
+        p = probabilities(method, state, part.x, plan.block)
+        found = jnp.argmax(p, axis=1).astype(jnp.int32)
+        return jnp.where(jnp.all(jnp.isfinite(p), axis=1), found, -1)
+
+    train, held, test = data
+    guess = said(train)
+    # A network that blew up has no accuracy: class 0 everywhere would look like one.
+    alive = jnp.where(jnp.all(guess >= 0), 1.0, jnp.nan).astype(jnp.float32)
 
     def share(hit, among=None):
         hit = hit.astype(jnp.float32)
         if among is None:
-            return jnp.mean(hit)
+            return alive * jnp.mean(hit)
         among = among.astype(jnp.float32)
-        return jnp.sum(hit * among) / jnp.maximum(jnp.sum(among), 1)
+        return alive * jnp.sum(hit * among) / jnp.maximum(jnp.sum(among), 1)
 
-    train, held, test = data
-    guess = said(train)
     memorized = corrected = held_noisy = held_clean = None
     if train.truth is not None:
         wrong = train.truth != train.y
@@ -204,6 +215,43 @@ def per_epoch(plan: Plan, n: int) -> int:
     return n // plan.batch
 
 
+def ready(keys: Keys, method: Method, data: Data, plan: Plan) -> Data:
+    """Return the data as arrays, labels int32; refuse what a run would get silent nonsense from.
+
+    Under a trace shapes alone are checked. Labels must lie in 0..C-1, C what `method` predicts.
+    """
+    data = Data(*(None if part is None else _arrays(part) for part in data))
+    check(data, plan)
+    few = data.train.x[:1]
+    known = jax.eval_shape(lambda key: method.predict(method.init(key), few), keys.weights)
+    for name, part in zip(("train", "held", "test"), data, strict=True):
+        if part is None:
+            continue
+        _check.labels(f"{name}.y", part.y, known.shape[1])
+        if part.truth is not None:
+            _check.labels(f"{name}.truth", part.truth, known.shape[1])
+        if jnp.issubdtype(part.x.dtype, jnp.floating):
+            _check.real(f"{name}.x", part.x)
+    return data
+
+
+def _arrays(part: Labelled) -> Labelled:
+    """Return arrays; labels that are whole numbers become int32, others are left to be refused."""
+
+    def whole(labels):
+        if labels is None:
+            return None
+        labels = labels if isinstance(labels, jax.Array) else jnp.asarray(np.asarray(labels))
+        same = jnp.issubdtype(labels.dtype, jnp.integer)
+        return labels.astype(jnp.int32) if same else labels
+
+    try:
+        x = part.x if isinstance(part.x, jax.Array) else jnp.asarray(np.asarray(part.x))
+        return Labelled(x, whole(part.y), whole(part.truth))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"x and y must be arrays of numbers: {error}") from None
+
+
 def check(data: Data, plan: Plan) -> int:
     """Refuse sets that do not fit together; return how many examples are trained on."""
     n = len(data.train.x)
@@ -212,10 +260,19 @@ def check(data: Data, plan: Plan) -> int:
     for name, part in zip(("train", "held", "test"), data, strict=True):
         if part is None:
             continue
+        if not len(part.x):
+            raise ValueError(f"{name} is empty: give None in its place, or examples")
         for what, labels in (("y", part.y), ("truth", part.truth)):
-            if labels is not None and labels.shape != (len(part.x),):
+            if labels is None:
+                continue
+            if labels.shape != (len(part.x),):
                 raise ValueError(
                     f"{name}.{what} has shape {labels.shape}, {name}.x has {len(part.x)} rows: "
                     "give one label a row"
+                )
+            if not jnp.issubdtype(labels.dtype, jnp.integer):
+                raise ValueError(
+                    f"{name}.{what} must hold whole numbers, got {labels.dtype}: use "
+                    ".astype('int32')"
                 )
     return n

@@ -188,6 +188,40 @@ def test_elr_plus_looks_at_the_other_networks_average_and_moves_its_own(task, se
     np.testing.assert_allclose(method.predict(after, seen.x), mean, atol=1e-12)
 
 
+def test_refined_labels_change_the_loss_of_elr_plus(task, seen):
+    losses = []
+    for refine in (False, True):
+        method = elr_plus.method(task, ramp=10, refine=refine, dtype=jnp.float64)
+        state, _ = method.step(method.init(jax.random.key(0)), seen, jax.random.key(1))
+        losses.append(float(method.step(state, seen, jax.random.key(2))[1].loss))
+    assert abs(losses[0] - losses[1]) > 1e-3
+
+
+def test_methods_start_from_the_same_weights(task):
+    first = cross_entropy.method(task).init(jax.random.key(3)).weights.params["w"]
+    for make in (sop.method, sop_plus.method, elr.method):
+        np.testing.assert_array_equal(
+            make(task).init(jax.random.key(3)).learner.weights.params["w"], first
+        )
+    pair = elr_plus.method(task).init(jax.random.key(3))
+    np.testing.assert_array_equal(pair.first.learner.weights.params["w"], first)
+    assert np.abs(pair.second.learner.weights.params["w"] - first).max() > 0.1
+
+
+def test_numbers_out_of_range_are_refused(task):
+    for make, options, words in (
+        (elr.method, {"lam": -3}, r"lam must lie in \[0, inf\), got -3"),
+        (elr.method, {"beta": 1.5}, "beta must lie in"),
+        (sop.method, {"lr_u": -1}, "lr_u must lie in"),
+        (sop.method, {"lr_v": "10"}, "lr_v must hold real numbers"),
+        (sop.method, {"dtype": jnp.bfloat16}, "dtype must be float32 or float64"),
+        (elr_plus.method, {"ramp": 0}, "ramp must lie in"),
+        (lambda task, rate: optimiser.sgd(rate), {"rate": -0.1}, "rate must lie in"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            make(task, **options)
+
+
 def test_bad_routing_is_refused(task):
     with pytest.raises(ValueError, match="routing must be 'paper' or 'repository', got 'mine'"):
         sop.method(task, routing="mine")

@@ -122,6 +122,9 @@ def test_a_long_run_is_the_same_run_and_goes_on_where_it_was_stopped(data, tmp_p
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), (state, seen), again)
     with pytest.raises(ValueError, match="method"):
         long_run(KEYS, method, data, plan, folder=tmp_path, about={"method": "sop"})
+    other = KEYS._replace(order=jax.random.key(9))
+    with pytest.raises(ValueError, match="keys"):
+        long_run(other, method, data, plan, folder=tmp_path, about=about)
     with pytest.raises(ValueError, match="about must say which run this is"):
         long_run(KEYS, method, data, plan, folder=tmp_path)
 
@@ -160,3 +163,39 @@ def test_epochs_are_chosen_by_what_they_say_they_are():
     np.testing.assert_allclose(score.best, [0.9, 0.7])
     np.testing.assert_allclose(score.noisy, [0.8, 0.6])  # of equal ones the first
     np.testing.assert_allclose(score.clean, [0.7, 0.5])
+
+
+def test_arrays_of_ones_own_and_their_mistakes(data):
+    plan = Plan(epochs=1, batch=5, every=1)
+    method = elr.method(Task(network(), optimiser.sgd(0.1), N, C))
+
+    def go(x=None, y=None):
+        train = Labelled(
+            np.asarray(data.train.x) if x is None else x, data.train.y if y is None else y
+        )
+        return fit(KEYS, method, Data(train), plan)
+
+    y = np.asarray(data.train.y)
+    for fine in (y.tolist(), y.astype(np.uint8), y.astype(np.int64)):
+        assert float(go(y=fine)[1].fitted[-1]) > 0
+    bad = np.where(np.arange(N)[:, None] == 3, np.nan, data.train.x)
+    for options, words in (
+        ({"y": y + 1}, "train.y must hold labels 0..2, got 3"),
+        ({"y": y - 1}, "train.y must hold labels 0..2, got -1"),
+        ({"y": y + 0.5}, "train.y must hold whole numbers, got float"),
+        ({"y": np.eye(C)[y]}, r"train.y has shape \(23, 3\)"),
+        ({"y": ["a"] * N}, "must be arrays of numbers"),
+        ({"x": bad}, "train.x has 4 non-finite of 92 entries"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            go(**options)
+    short = Data(Labelled(data.train.x[:10], data.train.y[:10]))
+    with pytest.raises(ValueError, match="n of the task is 23, the training set has 10 examples"):
+        fit(KEYS, method, short, plan)
+
+
+def test_a_network_that_blew_up_has_no_accuracy(data):
+    method = cross_entropy.method(Task(network(), optimiser.sgd(1e308), N, C))
+    _, seen = fit(KEYS, method, data, Plan(epochs=4, batch=5, every=4))
+    shares = [seen.fitted, seen.memorized, seen.corrected, seen.held_noisy, seen.test]
+    assert np.isnan(np.array(shares)).all()
