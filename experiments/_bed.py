@@ -11,7 +11,7 @@ import numpy as np
 from experiments._reading import read
 from jaxrobust import data as real
 from jaxrobust import noise
-from jaxrobust.deep import augment, method, nets, resnet, train
+from jaxrobust.deep import augment, method, nets, resnet, sets, train
 
 SINGLE, CLASSES = jnp.float32, 10
 
@@ -179,7 +179,7 @@ def noisy(key, kind, x, y, bed):
 class Meeting(NamedTuple):
     """One draw of data and noise, and the keys of the networks that meet it."""
 
-    data: train.Data
+    data: sets.Data
     told: Told
     keys: train.Keys
 
@@ -190,8 +190,8 @@ def meet(bed, key, kind):
     (x, y), (held_x, held_y), (test_x, test_y) = bed.draw(split)
     n = len(x)
     given, T = noisy(corrupt, kind, jnp.concatenate([x, held_x]), jnp.concatenate([y, held_y]), bed)
-    held = train.Labelled(held_x, given[n:], held_y)
-    data = train.Data(train.Labelled(x, given[:n], y), held, train.Labelled(test_x, test_y))
+    held = sets.Labelled(held_x, given[n:], held_y)
+    data = sets.Data(sets.Labelled(x, given[:n], y), held, sets.Labelled(test_x, test_y))
     flipped = jnp.mean((given[:n] != y).astype(SINGLE))
     return Meeting(data, Told(T, flipped), train.Keys(weights, order))
 

@@ -7,7 +7,7 @@ import xarray
 
 from experiments import _bed, _lineup
 from jaxrobust import noise
-from jaxrobust.deep import explicit, method, optimiser, scores, sop, suspects, train
+from jaxrobust.deep import explicit, method, optimiser, scores, sets, sop, suspects, train
 
 # Of s where it is added to probabilities: (w1, w2, rate of s). Rate 1 solves for s at each visit.
 OTHERS = (
@@ -42,8 +42,8 @@ def problem(config, key):
     (x, y), (held_x, held_y), (test_x, test_y) = bed.draw(split)
     n, both = len(x), jnp.concatenate([y, held_y])
     given = noise.symmetric(corrupt, both, _bed.CLASSES, config.rate, inclusive=False, exact=True)
-    held = train.Labelled(held_x, given[n:], held_y)
-    data = train.Data(train.Labelled(x, given[:n], y), held, train.Labelled(test_x, test_y))
+    held = sets.Labelled(held_x, given[n:], held_y)
+    data = sets.Data(sets.Labelled(x, given[:n], y), held, sets.Labelled(test_x, test_y))
     rule = optimiser.sgd(jnp.asarray(config.step, _bed.SINGLE))
     task = method.Task(bed.network, rule, n, _bed.CLASSES)
     return task, data, train.Keys(weights, order)

@@ -22,7 +22,8 @@ from jaxrobust.deep import (
     sop,
 )
 from jaxrobust.deep.method import Task
-from jaxrobust.deep.train import Data, Keys, Labelled, Plan, classes, fit
+from jaxrobust.deep.sets import Data, Labelled
+from jaxrobust.deep.train import Keys, Plan, classes, fit
 
 SINGLE = jnp.float32
 SOURCES = ("aggregate", "random1", "random2", "random3", "worse")

@@ -33,7 +33,7 @@ class Config:
     width: int = 128
     epochs: int = 60
     batch: int = 100
-    every: int = 4
+    every: int = 6
     """Epochs between readings."""
     seeds: int = 4
 

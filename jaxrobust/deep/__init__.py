@@ -46,7 +46,8 @@ from jaxrobust.deep import (
 )
 from jaxrobust.deep.long import long_run
 from jaxrobust.deep.method import Batch, Info, Method, Network, Task, Weights, Whole
-from jaxrobust.deep.train import Data, Keys, Labelled, Plan, Reading, classes, fit, probabilities
+from jaxrobust.deep.sets import Data, Labelled
+from jaxrobust.deep.train import Keys, Plan, Reading, classes, fit, probabilities
 
 __all__ = [
     "Batch",

@@ -15,7 +15,8 @@ from jaxtyping import Array
 
 from jaxrobust.deep import checkpoint
 from jaxrobust.deep.method import Method
-from jaxrobust.deep.train import Data, Keys, Plan, Reading, Run, advance, begin, ready
+from jaxrobust.deep.sets import Data, ready
+from jaxrobust.deep.train import Keys, Plan, Reading, Run, advance, begin
 
 
 def long_run(
@@ -48,7 +49,7 @@ def long_run(
     ValueError
         Where `about` is missing, or the folder is damaged or belongs to another run.
     """
-    data = ready(keys, method, data, plan)
+    data = ready(data, method, keys.weights, plan.batch)
     if folder is not None and not about:
         raise ValueError(
             "about must say which run this is where a folder is given: {'method': ...}"

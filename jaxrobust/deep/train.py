@@ -13,29 +13,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxrobust import _check
 from jaxrobust.deep.method import Batch, Method, Whole
-
-
-class Labelled(NamedTuple):
-    """Examples as stored, their given labels, and their true ones where these are known."""
-
-    x: Array
-    y: Int[Array, " n"]
-    truth: Int[Array, " n"] | None = None
-
-
-class Data(NamedTuple):
-    """What a run trains on, chooses by, and is scored on."""
-
-    train: Labelled
-    held: Labelled | None = None
-    """Validation set, its given labels as noisy as the training ones."""
-    test: Labelled | None = None
-    """Test set; its given labels should be true."""
+from jaxrobust.deep.sets import Data, check, ready
 
 
 class Keys(NamedTuple):
@@ -112,7 +94,7 @@ def begin(keys: Keys, method: Method) -> Run:
 
 def advance(keys: Keys, method: Method, data: Data, plan: Plan, run: Run) -> tuple[Run, Reading]:
     """Train for `plan.every` epochs, then read."""
-    n = check(data, plan)
+    n = check(data, plan.batch)
     whole = Whole(data.train.x, data.train.y)
 
     def step(state, piece):
@@ -140,7 +122,7 @@ def fit(keys: Keys, method: Method, data: Data, plan: Plan) -> tuple[Any, Readin
     Pure: jit it, vmap it over keys, labels, and the numbers in the method's closure. On a CPU take
     seeds one after another (`many`): XLA's batched products are slower there.
     """
-    data = ready(keys, method, data, plan)
+    data = ready(data, method, keys.weights, plan.batch)
 
     def go(run, _):
         return advance(keys, method, data, plan, run)
@@ -213,66 +195,3 @@ def classes(method: Method, state: Any, x: Array, block: int) -> Int[Array, " n"
 def per_epoch(plan: Plan, n: int) -> int:
     """Return the batches of an epoch."""
     return n // plan.batch
-
-
-def ready(keys: Keys, method: Method, data: Data, plan: Plan) -> Data:
-    """Return the data as arrays, labels int32; refuse what a run would get silent nonsense from.
-
-    Under a trace shapes alone are checked. Labels must lie in 0..C-1, C what `method` predicts.
-    """
-    data = Data(*(None if part is None else _arrays(part) for part in data))
-    check(data, plan)
-    few = data.train.x[:1]
-    known = jax.eval_shape(lambda key: method.predict(method.init(key), few), keys.weights)
-    for name, part in zip(("train", "held", "test"), data, strict=True):
-        if part is None:
-            continue
-        _check.labels(f"{name}.y", part.y, known.shape[1])
-        if part.truth is not None:
-            _check.labels(f"{name}.truth", part.truth, known.shape[1])
-        if jnp.issubdtype(part.x.dtype, jnp.floating):
-            _check.real(f"{name}.x", part.x)
-    return data
-
-
-def _arrays(part: Labelled) -> Labelled:
-    """Return arrays; labels that are whole numbers become int32, others are left to be refused."""
-
-    def whole(labels):
-        if labels is None:
-            return None
-        labels = labels if isinstance(labels, jax.Array) else jnp.asarray(np.asarray(labels))
-        same = jnp.issubdtype(labels.dtype, jnp.integer)
-        return labels.astype(jnp.int32) if same else labels
-
-    try:
-        x = part.x if isinstance(part.x, jax.Array) else jnp.asarray(np.asarray(part.x))
-        return Labelled(x, whole(part.y), whole(part.truth))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"x and y must be arrays of numbers: {error}") from None
-
-
-def check(data: Data, plan: Plan) -> int:
-    """Refuse sets that do not fit together; return how many examples are trained on."""
-    n = len(data.train.x)
-    if n < plan.batch:
-        raise ValueError(f"batch is {plan.batch}, more than the {n} training examples: lower it")
-    for name, part in zip(("train", "held", "test"), data, strict=True):
-        if part is None:
-            continue
-        if not len(part.x):
-            raise ValueError(f"{name} is empty: give None in its place, or examples")
-        for what, labels in (("y", part.y), ("truth", part.truth)):
-            if labels is None:
-                continue
-            if labels.shape != (len(part.x),):
-                raise ValueError(
-                    f"{name}.{what} has shape {labels.shape}, {name}.x has {len(part.x)} rows: "
-                    "give one label a row"
-                )
-            if not jnp.issubdtype(labels.dtype, jnp.integer):
-                raise ValueError(
-                    f"{name}.{what} must hold whole numbers, got {labels.dtype}: use "
-                    ".astype('int32')"
-                )
-    return n

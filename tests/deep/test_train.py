@@ -7,7 +7,8 @@ import pytest
 
 from jaxrobust.deep import cross_entropy, elr, long_run, optimiser, protocol, sop
 from jaxrobust.deep.method import Info, Method, Network, Task, Weights, no_epoch
-from jaxrobust.deep.train import Data, Keys, Labelled, Plan, fit, probabilities
+from jaxrobust.deep.sets import Data, Labelled
+from jaxrobust.deep.train import Keys, Plan, fit, probabilities
 
 N, C = 23, 3
 KEYS = Keys(jax.random.key(1), jax.random.key(2))
