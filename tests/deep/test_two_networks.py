@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from jaxrobust.deep import _mixmatch, coteaching_plus, cross_entropy, dividemix, gmm, optimiser
 from jaxrobust.deep import train as loop
 from jaxrobust.deep.method import Batch, Network, Task, Weights, Whole
+from jaxrobust.deep.sets import Data, Labelled
 
 
 def rng(seed=0):
@@ -245,7 +246,7 @@ def toy(key, n, d, C, rate):
     move = jax.random.randint(keys[2], (n,), 1, C, jnp.int32)
     wrong = jax.random.uniform(keys[3], (n,)) < rate
     y = jnp.where(wrong, (truth + move) % C, truth)
-    return loop.Data(loop.Labelled(x, y, truth), None, loop.Labelled(x_test, y_test, y_test))
+    return Data(Labelled(x, y, truth), None, Labelled(x_test, y_test, y_test))
 
 
 def test_both_withstand_wrong_labels_where_cross_entropy_does_not():
