@@ -131,6 +131,10 @@ def descend(
 
     def objective(params):
         logits, stats = task.network.apply(Weights(params, learner.weights.stats), x, True)
+        if logits.shape[1] != task.classes:
+            raise ValueError(
+                f"classes of the task is {task.classes}, the network has {logits.shape[1]} outputs"
+            )
         value, extra = cost(logits)
         return value, (stats, extra)
 

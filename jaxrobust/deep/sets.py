@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Int
 
 from jaxrobust import _check
 from jaxrobust.deep.method import Method
@@ -31,11 +31,23 @@ class Data(NamedTuple):
     """Test set; its given labels should be true."""
 
 
-def ready(data: Data, method: Method, key: PRNGKeyArray, batch: int) -> Data:
+def ready(data: Data, method: Method, key: Any, batch: int) -> Data:
     """Return the data as arrays, labels int32; refuse what a run would get silent nonsense from.
 
     Under a trace shapes alone are checked. Labels must lie in 0..C-1, C what `method` predicts.
     """
+    if not isinstance(data, Data) or not isinstance(data.train, Labelled):
+        raise ValueError(
+            f"data must be Data(train=Labelled(x, y)), got {type(data).__name__}: wrap the arrays"
+        )
+    if not isinstance(method, Method):
+        raise ValueError(
+            f"method must be a Method, got {type(method).__name__}: make it from a Task, as in "
+            "elr.method(task)"
+        )
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or not (jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == jnp.uint32):
+        raise ValueError(f"keys must hold jax.random.key(...), got {key!r:.40}")
     held, test = (None if part is None else _arrays(part) for part in data[1:])
     data = Data(_arrays(data.train), held, test)
     check(data, batch)
@@ -56,7 +68,11 @@ def _arrays(part: Labelled) -> Labelled:
     """Return arrays; labels that are whole numbers become int32, others are left to be refused."""
 
     def whole(labels: Any) -> Array:
-        labels = labels if isinstance(labels, jax.Array) else jnp.asarray(np.asarray(labels))
+        if not isinstance(labels, jax.Array):
+            labels = np.asarray(labels)
+            if labels.dtype.kind not in "biuf":
+                raise ValueError(f"labels are {labels.dtype}: number the classes 0..C-1")
+            labels = jnp.asarray(labels)
         same = jnp.issubdtype(labels.dtype, jnp.integer)
         return labels.astype(jnp.int32) if same else labels
 
@@ -65,7 +81,7 @@ def _arrays(part: Labelled) -> Labelled:
         truth = None if part.truth is None else whole(part.truth)
         return Labelled(x, whole(part.y), truth)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"x and y must be arrays of numbers: {error}") from None
+        raise ValueError(f"x and y must be arrays of numbers: {str(error)[:90]}") from None
 
 
 def check(data: Data, batch: int) -> int:

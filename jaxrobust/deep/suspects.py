@@ -29,6 +29,7 @@ def by_sop(state: Any, y: Int[Array, " n"]) -> Score:
     >>> print(by_sop(state, jnp.array([0, 2])))  # v at the label counts for nothing
     [0.5 0. ]
     """
+    _has(state, "v", "SOP or SOP+")
     _fits("y", y, state.v)
     U, V = sop.noise(state.u, state.v, jax.nn.one_hot(y, state.v.shape[1], dtype=state.v.dtype))
     return jnp.sum(U + V, axis=1)
@@ -36,6 +37,7 @@ def by_sop(state: Any, y: Int[Array, " n"]) -> Score:
 
 def by_elr(state: elr.State | Any, y: Int[Array, " n"]) -> Score:
     """Return 1 - t_{i, y_i}; `state` has t (n, C). 1 where an example was never visited."""
+    _has(state, "t", "ELR")
     return 1 - _at(state.t, y)
 
 
@@ -69,6 +71,13 @@ def precision(score: Score, wrong: Bool[Array, " n"]) -> Float[Array, ""]:
     found = wrong[jnp.argsort(score, stable=True, descending=True)]
     first = jnp.cumsum(jnp.ones_like(found, jnp.int32)) <= jnp.sum(wrong, dtype=jnp.int32)
     return jnp.sum((found & first).astype(score.dtype)) / jnp.sum(wrong.astype(score.dtype))
+
+
+def _has(state: Any, name: str, maker: str) -> None:
+    if not hasattr(state, name):
+        raise ValueError(
+            f"state is a {type(state).__name__} without {name}: give the last state of {maker}"
+        )
 
 
 def _fits(name: str, y: Array, table: Array) -> None:

@@ -50,3 +50,13 @@ def test_errors_say_what_to_do():
             score(state, Y)
     with pytest.raises(ValueError, match="score is NaN in 1 places"):
         suspects.ranked(jnp.array([0.0, jnp.nan]))
+
+
+def test_a_state_of_another_method_is_refused():
+    y = jnp.zeros(3, jnp.int32)
+    for score, words in (
+        (suspects.by_sop, "without v: give the last state of SOP"),
+        (suspects.by_elr, "without t"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            score(y, y)

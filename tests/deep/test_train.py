@@ -185,11 +185,19 @@ def test_arrays_of_ones_own_and_their_mistakes(data):
         ({"y": y - 1}, "train.y must hold labels 0..2, got -1"),
         ({"y": y + 0.5}, "train.y must hold whole numbers, got float"),
         ({"y": np.eye(C)[y]}, r"train.y has shape \(23, 3\)"),
-        ({"y": ["a"] * N}, "must be arrays of numbers"),
+        ({"y": ["a"] * N}, r"labels are <U1: number the classes 0\.\.C-1"),
         ({"x": bad}, "train.x has 4 non-finite of 92 entries"),
     ):
         with pytest.raises(ValueError, match=words):
             go(**options)
+    good = Data(Labelled(data.train.x, y))
+    few = elr.method(Task(network(), optimiser.sgd(0.1), N, C - 1))
+    for arguments, words in (
+        ((Keys(0, 1), method, good), r"keys must hold jax.random.key\(...\), got 0"),
+        ((KEYS, few, good), "classes of the task is 2, the network has 3 outputs"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            fit(*arguments, plan)
     short = Data(Labelled(data.train.x[:10], data.train.y[:10]))
     with pytest.raises(ValueError, match="n of the task is 23, the training set has 10 examples"):
         fit(KEYS, method, short, plan)
