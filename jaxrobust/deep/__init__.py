@@ -47,7 +47,7 @@ from jaxrobust.deep import (
 from jaxrobust.deep.long import long_run
 from jaxrobust.deep.method import Batch, Info, Method, Network, Task, Weights, Whole
 from jaxrobust.deep.sets import Data, Labelled
-from jaxrobust.deep.train import Keys, Plan, Reading, classes, fit, probabilities
+from jaxrobust.deep.train import Keys, Plan, Reading, classes, fit, many, probabilities
 
 __all__ = [
     "Batch",
@@ -82,6 +82,7 @@ __all__ = [
     "label_smoothing",
     "ldr",
     "long_run",
+    "many",
     "mixup",
     "nets",
     "optimiser",

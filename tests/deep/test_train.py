@@ -8,7 +8,7 @@ import pytest
 from jaxrobust.deep import cross_entropy, elr, long_run, optimiser, protocol, sop
 from jaxrobust.deep.method import Info, Method, Network, Task, Weights, no_epoch
 from jaxrobust.deep.sets import Data, Labelled
-from jaxrobust.deep.train import Keys, Plan, fit, probabilities
+from jaxrobust.deep.train import Keys, Plan, fit, many, probabilities
 
 N, C = 23, 3
 KEYS = Keys(jax.random.key(1), jax.random.key(2))
@@ -208,3 +208,17 @@ def test_a_network_that_blew_up_has_no_accuracy(data):
     _, seen = fit(KEYS, method, data, Plan(epochs=4, batch=5, every=4))
     shares = [seen.fitted, seen.memorized, seen.corrected, seen.held_noisy, seen.test]
     assert np.isnan(np.array(shares)).all()
+
+
+def test_many_runs_are_each_alone(data):
+    plan = Plan(epochs=2, batch=5, every=2)
+    method = elr.method(Task(network(), optimiser.sgd(0.1), N, C))
+
+    def one(weights, order):
+        return fit(Keys(weights, order), method, data, plan)[1].loss
+
+    seeds = [jax.random.split(jax.random.key(k), 3) for k in (5, 6)]
+    found = jax.jit(lambda *keys: many(one, *keys))(*seeds)
+    alone = [one(*keys) for keys in zip(*seeds, strict=True)]
+    np.testing.assert_allclose(found, np.stack(alone), rtol=1e-12)
+    assert np.unique(np.asarray(found)).size == 3
