@@ -8,6 +8,7 @@ Rooms, each imported when first used:
 - `jaxrobust.deep`: networks on noisy labels: SOP, ELR, DivideMix and sixteen others on one loop.
 - `jaxrobust.distill`: students of noisy teachers: SLaM and its rivals, beside closed forms.
 - `jaxrobust.crowd`: what many annotators' answers tell: flip rates, votes, Dawid-Skene.
+- `jaxrobust.recovery`: low-rank matrices and pictures under sparse gross corruption.
 - `jaxrobust.smoothed`: smoothed benchmarks and L1 polynomial regression.
 - `jaxrobust.data`: real data, read from its publishers' own files.
 - `jaxrobust.lab`: the bench: seed sweeps, resumable stores, claims with verdicts, figures.
@@ -17,10 +18,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jaxrobust import crowd, data, deep, distill, halfspace, lab, noise, smoothed, sop
+    from jaxrobust import (
+        crowd,
+        data,
+        deep,
+        distill,
+        halfspace,
+        lab,
+        noise,
+        recovery,
+        smoothed,
+        sop,
+    )
 
 __version__ = "0.1.0"
-_ROOMS = ("crowd", "data", "deep", "distill", "halfspace", "lab", "noise", "smoothed", "sop")
+_ROOMS = (
+    "crowd",
+    "data",
+    "deep",
+    "distill",
+    "halfspace",
+    "lab",
+    "noise",
+    "recovery",
+    "smoothed",
+    "sop",
+)
 __all__ = [
     "__version__",
     "crowd",
@@ -30,6 +53,7 @@ __all__ = [
     "halfspace",
     "lab",
     "noise",
+    "recovery",
     "smoothed",
     "sop",
 ]

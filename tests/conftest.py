@@ -59,7 +59,7 @@ def locked(path):
 
 
 # Rooms whose tests compile less; certificates are held to the truth as users compile them.
-QUICK = {"crowd", "data", "deep", "distill", "halfspace", "noise", "smoothed", "sop"}
+QUICK = {"crowd", "data", "deep", "distill", "halfspace", "noise", "recovery", "smoothed", "sop"}
 OPTIMISED = {"test_convex_batch", "test_convex_fuzz"}
 
 

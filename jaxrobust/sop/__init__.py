@@ -7,13 +7,13 @@ network, and `network_step` trains the network itself. Letters as in the SOP pap
 You (ICML 2022, arXiv 2202.14026).
 """
 
+from jaxrobust._status import Status, explain
 from jaxrobust.sop import convex, descent, flow, problem, theory
 from jaxrobust.sop.convex import Factored, L1Solution, certificate, factor, solve_l1
 from jaxrobust.sop.flow import FlowLimit, flow_limit
 from jaxrobust.sop.linearize import Linearization, linearize
 from jaxrobust.sop.network import NetworkState, network_init, network_step
 from jaxrobust.sop.problem import Problem, coherence, draw
-from jaxrobust.sop.status import Status, explain
 from jaxrobust.sop.trajectory import End, Path, run, trajectory
 
 __all__ = [

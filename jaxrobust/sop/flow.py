@@ -19,7 +19,7 @@ from jax.scipy.linalg import cho_factor, cho_solve
 from jaxtyping import Array, Float, Int
 
 from jaxrobust import _check
-from jaxrobust.sop.status import Status
+from jaxrobust._status import Status
 
 _STAGES = 16  # gamma falls from 0.3 in so many equal ratios of log gamma
 _START = 0.3

@@ -14,8 +14,8 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from jaxrobust import _check
+from jaxrobust._status import Status
 from jaxrobust.sop import descent, dual
-from jaxrobust.sop.status import Status
 from jaxrobust.sop.theory import stable_step
 
 

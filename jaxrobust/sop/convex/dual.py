@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxrobust import _check
-from jaxrobust.sop.status import Status
+from jaxrobust._status import Status
 
 
 class L1Solution(NamedTuple):

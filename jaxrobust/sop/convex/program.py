@@ -14,12 +14,12 @@ from jaxtyping import Array
 
 from jaxrobust import _check
 from jaxrobust._machine import cores
+from jaxrobust._status import Status
 from jaxrobust.sop.convex import shared
 from jaxrobust.sop.convex.dual import L1Solution, certify, prepare
 from jaxrobust.sop.convex.lowrank import Factored
 from jaxrobust.sop.convex.single import AIM, again, is_wide, single
 from jaxrobust.sop.convex.threads import in_parts, one_core
-from jaxrobust.sop.status import Status
 
 _WORTH = 500_000  # entries of J, once a lane: with less to do a thread costs more than it brings
 

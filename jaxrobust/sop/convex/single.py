@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxrobust._status import Status
 from jaxrobust.sop.convex import active_set, crossover, interior
 from jaxrobust.sop.convex.dual import (
     Found,
@@ -16,7 +17,6 @@ from jaxrobust.sop.convex.dual import (
     nothing,
     prepare,
 )
-from jaxrobust.sop.status import Status
 
 AIM = 0.9  # of tol: the certificate adds what rounding can hide
 _SMALL = 100  # rows up to which Cholesky of K beats products with J

@@ -21,10 +21,10 @@ class Status(IntEnum):
 _SENTENCES = {
     Status.CERTIFIED: "the gap or residual, recomputed from the answer, meets the tolerance",
     Status.ROUNDING_LIMIT: "the certificate stopped at what this precision can resolve, above the "
-    "tolerance: use float64, or rescale y and lam",
+    "tolerance: use float64, or rescale the data and the weights",
     Status.NOT_CONVERGED: "the steps ran out before the tolerance: allow more of them",
     Status.STALLED: "the steps stopped helping above the tolerance: use float64, and scale the "
-    "rows of J to about 1",
+    "rows of the model (J, A) to about 1",
     Status.NOT_FINITE: "it diverged, or the input was not finite, or a parameter was out of its "
     "range: check the data, use float64, take a smaller step",
 }
