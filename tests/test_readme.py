@@ -76,3 +76,13 @@ def test_the_example_on_networks_says_what_it_says(capsys):
     assert min(float(told["ELR"]), float(told["SOP"])) > 0.9
     wrong = names["y"][:1200] != names["truth"][:1200]
     assert wrong[names["suspect"][:400]].mean() > 0.9
+
+
+def test_the_example_on_matrices_runs():
+    block = blocks(r"neither the rank nor the share.*?```python\n(.*?)```")
+    names = {}
+    exec(compile(block, "README", "exec"), names)
+    truth = names["wrong"].X
+    assert abs(names["found"].X - truth).max() < 1e-5
+    assert ((names["ours"].X[-1] - truth) ** 2).mean() < 0.05**2 * (truth**2).mean()
+    assert 0 <= names["found"].gap < 1e-8

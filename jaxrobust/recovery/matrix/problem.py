@@ -47,11 +47,14 @@ def adjoint(A: Array | None, nu: Array) -> Array:
     return nu if A is None else (nu @ A.reshape(A.shape[0], -1)).reshape(A.shape[1:])
 
 
-def low_rank(key: PRNGKeyArray, n: int, rank: int, p: int | None = None) -> Float[Array, "n p"]:
+def low_rank(
+    key: PRNGKeyArray, n: int, rank: Any, p: int | None = None, *, most: int | None = None
+) -> Float[Array, "n p"]:
     """Draw a matrix of a given rank with Frobenius norm n (p None) or sqrt(n p).
 
     p None: positive semi-definite, X = F F' with F (n, rank) standard normal, then scaled. Else
     X = F G' with F (n, rank) and G (p, rank). Entries have mean square 1 either way. rank 0 is 0.
+    With `most` (static) the rank may be traced, up to that; the same draw at more columns.
 
     >>> import jax
     >>> X = low_rank(jax.random.key(0), 5, 2)
@@ -60,10 +63,12 @@ def low_rank(key: PRNGKeyArray, n: int, rank: int, p: int | None = None) -> Floa
     """
     n = _check.count("n", n)
     columns = n if p is None else _check.count("p", p)
-    rank = _check.count("rank", rank, 0, min(n, columns))
+    if most is None:
+        rank = most = _check.count("rank", rank, 0, min(n, columns))
     left, right = jax.random.split(key)
-    F = jax.random.normal(left, (n, rank))
-    G = F if p is None else jax.random.normal(right, (columns, rank))
+    kept = jnp.arange(_check.count("most", most, 0, min(n, columns))) < rank
+    F = jnp.where(kept[None, :], jax.random.normal(left, (n, most)), 0.0)
+    G = F if p is None else jax.random.normal(right, (columns, most))
     X = F @ G.T
     size = jnp.linalg.norm(X)
     return X * jnp.where(size > 0, jnp.sqrt(n * columns) / jnp.where(size > 0, size, 1.0), 0.0)
@@ -117,13 +122,14 @@ def draw(
     size: Any = 3.0,
     law: Law = "gaussian",
     exact: bool = True,
+    most: int | None = None,
 ) -> Problem:
     """Draw a problem: `low_rank` X*, `gaussian_maps` (m None: the identity), `gross_errors`.
 
     Parameters
     ----------
-    rank
-        Of X*.
+    rank, most
+        Of `low_rank`.
     rate, law, exact
         Of `noise.gross_errors`, for s* on the measurements.
     p
@@ -137,7 +143,7 @@ def draw(
     ((40,), 10)
     """
     of_X, of_A, of_s = jax.random.split(key, 3)
-    X = low_rank(of_X, n, rank, p)
+    X = low_rank(of_X, n, rank, p, most=most)
     A = None if m is None else gaussian_maps(of_A, m, n, p)
     clean = measure(A, X)
     magnitude = size * jnp.sqrt(jnp.mean(clean**2))

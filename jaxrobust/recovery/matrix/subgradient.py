@@ -108,10 +108,12 @@ def descend(
     rule: Any,
     steps: int,
     snapshots: int = 1,
+    used: Any = None,
 ) -> Float[Array, "T n n"]:
     """Run `snapshots` segments of `steps` steps each and give X = U U' after each.
 
-    A None: the identity, y is the symmetric matrix. k columns; scale is alpha_0.
+    A None: the identity, y is the symmetric matrix. k columns; scale is alpha_0. `used` starts but
+    the first so many columns, and may be traced: the others stay 0.
 
     >>> from jaxrobust.recovery.matrix import problem
     >>> wrong = problem.draw(jax.random.key(0), 10, 1, 0.1, m=100)
@@ -137,5 +139,6 @@ def descend(
         return state, state.U @ state.U.T
 
     start = init(key, n, k, scale)
-    start = State(start.U.astype(y.dtype), start.t.astype(y.dtype))
+    U = start.U if used is None else jnp.where(jnp.arange(k)[None, :] < used, start.U, 0.0)
+    start = State(U.astype(y.dtype), start.t.astype(y.dtype))
     return jax.lax.scan(segment, start, None, length=_check.count("snapshots", snapshots))[1]
