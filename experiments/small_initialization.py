@@ -30,7 +30,7 @@ class Config:
     rhos: tuple[float, ...] = (0.98, 0.99, 0.995, 0.998)
     dense: tuple[float, ...] = (0.01, 0.03, 0.1)
     """Of Gaussian noise on every measurement, over the clean ones' root mean square."""
-    steps: int = 4_000
+    steps: int = 3_000
     seeds: int = 12
 
 
@@ -82,7 +82,7 @@ def simulate(config: Config, bench: lab.Bench):
     )
     found = found.isel(part=0, scale=0, drop=True).rename(error="noisy", rho="path_rho")
     parts.append(found.drop_vars("need"))
-    read = 40
+    read = 30 if config.steps >= 1000 else 4
     path = bench.sweep(
         _trial(config, config.few, read),
         both | {"scale": config.scales[2:3], "rho": usual, "dense": (0.0,)},
