@@ -208,9 +208,9 @@ def plot(dataset, config: Config):
         ax.set(xscale="log", yscale="log", xlabel=r"start $\alpha_0$")
         ax.set_title(title)
     axes[0].set_ylabel("relative error of $X$")
-    axes[1].legend(loc="upper right", fontsize=6)
+    axes[0].legend(loc="lower left", fontsize=6, ncols=2, columnspacing=0.8)
     for ax in axes[:2]:
-        ax.set_ylim(1e-7, 3)
+        ax.set_ylim(1e-9, 3)
     ends = list(zip(dataset.path_rho.values, (figure.BLUE, figure.ORANGE), "os", strict=True))
     ax = axes[2]
     for rho, colour, mark in ends:
@@ -235,8 +235,8 @@ study = lab.Study(
     name="small_initialization",
     title="Sub-gradients with too many columns: a small start, and a schedule that stops in time",
     caption="Sub-gradient descent on the l1 loss with U of k = n = 15 columns for a matrix of rank "
-    "2, steps .3 rho^t over |M|_F from U of size alpha_0; 20 % of m measurements grossly wrong. (a) "
-    "Fewer measurements than X has numbers (120): a smaller start helps until the steps' sum "
+    "2, steps .3 rho^t over |M|_F from U of size alpha_0; 20 % of m measurements grossly wrong. "
+    "(a) Fewer measurements than X has numbers (120): a smaller start helps until the steps' sum "
     ".3/(1 - rho) is too short to leave it; slower schedules need smaller starts, and crosses are "
     "the same method told the rank (rho = .998). (b) More measurements than numbers: any schedule "
     "does, for this is a plain l1 regression. (c) Over time, m = 110: the schedule with rho = .99 "
