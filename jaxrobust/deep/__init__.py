@@ -13,12 +13,12 @@ from a `Task`: `elr.method(task, lam=3.0)`; losses alone (`gce.loss`) fit any op
   shows, `theory` and `gaussians` what should happen.
 """
 
+from jaxrobust import _checkpoint as checkpoint
 from jaxrobust.deep import (
     active_passive,
     anchors,
     augment,
     bootstrapping,
-    checkpoint,
     correction,
     coteaching_plus,
     cross_entropy,

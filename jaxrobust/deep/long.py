@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxrobust.deep import checkpoint
+from jaxrobust import _checkpoint as checkpoint
 from jaxrobust.deep.method import Method
 from jaxrobust.deep.sets import Data, ready
 from jaxrobust.deep.train import Keys, Plan, Reading, Run, advance, begin
