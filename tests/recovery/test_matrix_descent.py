@@ -99,6 +99,10 @@ def test_limit_is_stationary_for_its_entropies():
         return matrix + jnp.sum(s * jnp.arcsinh(s / low) - jnp.hypot(s, low)) / (2 * alpha)
 
     of_x, of_s = jax.grad(entropy, argnums=(0, 1))(found.x, found.s)
+    rest = flow.remainder(found.x, found.s, alpha, gamma)
+    value = jnp.sum(found.x) + jnp.sum(jnp.abs(found.s)) / alpha
+    whole = entropy(found.x, found.s)
+    np.testing.assert_allclose(whole, -jnp.log(gamma) * value + rest, rtol=1e-10)
     np.testing.assert_allclose(of_x, found.nu @ B, atol=1e-9)
     np.testing.assert_allclose(of_s, found.nu, atol=1e-9)
     np.testing.assert_allclose(B @ found.x + found.s, y, atol=1e-11)

@@ -116,6 +116,11 @@ def test_no_wrong_dual_makes_a_gap_below_the_truth():
         U = jax.random.normal(jax.random.key(100 + seed), (6, 2))
         point = program.certificate(wrong.A, wrong.y, 0.5, U @ U.T, nu, psd=True)
         assert point.gap >= (point.value - best.value * (1 + 1e-8)) / point.value
+    for i in jnp.argsort(-jnp.abs(wrong.s))[:3]:
+        for factor in (1.5, 2.0, 4.0):  # beyond the box, where it pays
+            nu = best.nu.at[i].multiply(factor)
+            point = program.certificate(wrong.A, wrong.y, 0.5, best.X, nu, psd=True)
+            assert point.gap >= -1e-12
     negative = program.certificate(wrong.A, wrong.y, 0.5, -jnp.eye(6), best.nu, psd=True)
     assert jnp.isinf(negative.value)
     assert int(negative.status) == Status.NOT_FINITE
