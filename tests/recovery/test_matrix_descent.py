@@ -138,8 +138,9 @@ def test_the_status_of_a_step_too_long():
     assert int(short.status) == Status.NOT_CONVERGED
 
 
-def test_sub_gradients_are_sub_gradients():
-    wrong = problem.draw(jax.random.key(9), 5, 2, 0.2, m=30)
+@pytest.mark.parametrize("m", [30, None])
+def test_sub_gradients_are_sub_gradients(m):
+    wrong = problem.draw(jax.random.key(9), 5, 2, 0.2, m=m)
     state = subgradient.init(jax.random.key(1), 5, 3, 0.5)
     slope = jax.grad(lambda U: jnp.mean(jnp.abs(wrong.y - problem.measure(wrong.A, U @ U.T))))(
         state.U
