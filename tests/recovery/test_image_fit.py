@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from jaxrobust.recovery.image import fit, network
+from jaxrobust.recovery.image.measure import scored
 
 R = np.random.default_rng(0)
 SHAPE = (3, 4, 2)
@@ -31,10 +32,10 @@ def begin(prior, scale=0.3):
 @pytest.mark.parametrize("absolute", [False, True])
 def test_a_step_is_the_gradient_of_the_loss(absolute):
     prior, y = free(0.4), jnp.asarray(R.uniform(size=SHAPE))
-    state = begin(prior)
+    state = begin(prior)._replace(step=jnp.int32(3))
     rates = fit.Rates(0.7, 3.0, absolute, jitter=0.5)
     found, info = jax.jit(lambda s: fit.step(s, y, rates, prior))(state)
-    jitter = jax.random.normal(jax.random.fold_in(state.key, 0), (2,))
+    jitter = jax.random.normal(jax.random.fold_in(state.key, 3), (2,))
     z = state.z + 0.5 * jitter
 
     def loss(weights, g, h):
@@ -47,7 +48,7 @@ def test_a_step_is_the_gradient_of_the_loss(absolute):
     pairs = zip((state.weights, state.g, state.h), slopes, (0.7, 3.0, 3.0), strict=True)
     for new, (old, slope, rate) in zip((found.weights, found.g, found.h), pairs, strict=True):
         np.testing.assert_allclose(new, old - rate * slope, atol=1e-13)
-    assert int(found.step) == 1
+    assert int(found.step) == 4
 
 
 def test_the_flow_keeps_g_times_h_and_moves_s_on_the_network_s_path():
@@ -99,7 +100,7 @@ def test_a_run_read_in_pieces_is_the_same_run_and_scores_are_those_of_the_truth(
     prior, truth = free(), jnp.asarray(R.uniform(0.2, 0.8, size=SHAPE))
     hit = jnp.asarray(R.uniform(size=SHAPE) < 0.3)
     y = jnp.where(hit, 1.0, truth)
-    rates, measure = fit.dop(y.size, 0.05, 2.0), fit.scored(truth, y)
+    rates, measure = fit.dop(y.size, 0.05, 2.0), scored(truth, y)
 
     @jax.jit
     def both(key):

@@ -126,6 +126,12 @@ def test_first_weights_and_pictures():
             for size in (leaf.max(), -leaf.min(), leaf.std() * 3**0.5):  # uniform
                 assert size == pytest.approx(most, rel=0.05), name
             assert float(jnp.abs(leaf).max()) <= most
+    drawn = [
+        leaf.ravel() * np.sqrt(np.prod(leaf.shape[:3]))
+        for leaf in kernels.values()
+        if leaf.ndim == 4
+    ]
+    assert np.unique(jnp.concatenate(drawn)).size == sum(leaf.size for leaf in drawn)
     biases = jnp.concatenate([leaf for leaf in kernels.values() if leaf.ndim == 1])
     assert float(jnp.abs(biases).min()) > 0
 

@@ -28,7 +28,6 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jaxrobust import _check
 from jaxrobust.recovery.image.network import Prior
-from jaxrobust.recovery.image.scores import psnr
 
 START = 1e-5
 """Standard deviation of the first g and h."""
@@ -215,8 +214,8 @@ def fit(
 ) -> tuple[State, Seen, Reading]:
     """Run to the end: the state, what is seen at the end, and the readings, (readings,) each.
 
-    `measure` makes of each `Seen` any arrays, such as `scored(truth, picture)`. A run that diverges
-    goes on with NaN, and `lost` counts it.
+    `measure` makes of each `Seen` any arrays: `measure.scored(truth, picture)` compares with a
+    truth. A run that diverges goes on with NaN, and `lost` counts it.
 
     >>> free = Prior(lambda key: jnp.zeros((4, 4, 1)), lambda weights, z: weights, (1,))
     >>> y = jnp.full((4, 4, 1), 0.5)
@@ -234,36 +233,3 @@ def fit(
     carry = start, Seen(nothing, nothing, nothing)
     (state, seen), readings = jax.lax.scan(segment, carry, length=plan.readings)
     return state, seen, readings
-
-
-class Scores(NamedTuple):
-    """How near a run is to the truth; PSNR in dB, for a data range of 1."""
-
-    psnr: Float[Array, "..."]
-    """Of phi at the jittered input."""
-    still: Float[Array, "..."]
-    """Of phi at z itself."""
-    explained: Float[Array, "..."]
-    """Share of the corrupt entries whose corruption g*g - h*h explains to a half or more."""
-    taken: Float[Array, "..."]
-    """Mean |g*g - h*h| over the entries that are not corrupt."""
-
-
-def scored(
-    truth: Float[Array, "H W C"], picture: Float[Array, "H W C"]
-) -> Callable[[Seen], Scores]:
-    """Make the measure that compares with a known truth; `picture` is what was given to `fit`."""
-    wrong = picture - truth
-    hit = wrong != 0
-
-    def measure(seen: Seen) -> Scores:
-        s = seen.corruption
-        half = s * wrong >= wrong * wrong / 2
-        return Scores(
-            psnr(seen.picture, truth),
-            psnr(seen.still, truth),
-            jnp.mean(half.astype(s.dtype), where=hit),
-            jnp.mean(jnp.abs(s), where=~hit),
-        )
-
-    return measure
