@@ -1,4 +1,4 @@
-"""Who recovers a low-rank matrix under sparse gross errors: a phase diagram for six methods."""
+"""Who recovers a low-rank matrix under sparse gross errors: a phase diagram."""
 
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ LEARNERS = {
     "sub-gradient": "sub-gradient, k = n",
     "told": "sub-gradient, rank told",
     "projections": "projections, rank told",
+    "no stop": "sub-gradient,\nno early stop",
     "dop-wrong": r"DOP, $3\,\alpha$",
 }
 
@@ -36,8 +37,8 @@ class Config:
     start: float = 1e-5
     """alpha_0 of the sub-gradients; with rho[0] the best of 16 pairs with another key."""
     eta: float = 0.3
-    rhos: tuple[float, float] = (0.995, 0.997)
-    """Of the sub-gradients without and with the rank: the latter need no early stop."""
+    rhos: tuple[float, float, float] = (0.995, 0.997, 0.999)
+    """Of the sub-gradients: without the rank, with it (they need no early stop), and a control."""
     turns: int = 3_000
     tol: float = 1e-6
     recovered: float = 0.1
@@ -57,9 +58,9 @@ def simulate(config: Config, bench: lab.Bench):
 
         def descend(ratio):
             run = dop.descend(None, wrong.y, alpha=ratio, gamma=config.gamma, steps=config.steps)
-            return run.X[-1], run.residual[-1]
+            return run.X[-1]
 
-        ours, residual = jax.vmap(descend)(jnp.array([1 / lam, 3 / lam]))
+        ours = jax.vmap(descend)(jnp.array([1 / lam, 3 / lam]))
 
         def geometric(columns, rho):
             rule = subgradient.geometric(config.eta, rho)
@@ -68,16 +69,16 @@ def simulate(config: Config, bench: lab.Bench):
                 steps=config.turns,
             )[-1]  # fmt: skip
 
-        columns = jnp.stack([jnp.asarray(n, rank.dtype), rank])
-        free, told = jax.vmap(geometric)(columns, jnp.array(config.rhos))
+        free = jnp.asarray(n, rank.dtype)
+        columns = jnp.stack([free, rank, free])
+        free, told, on = jax.vmap(geometric)(columns, jnp.array(config.rhos))
         L, _ = altproj.solve(wrong.y, rank, most=most, rounds=20)
-        every = jnp.stack([found.X, ours[0], free, told, L, ours[1]])
+        every = jnp.stack([found.X, ours[0], free, told, L, on, ours[1]])
         error = jnp.linalg.norm(every - wrong.X[None, :, :], axis=(1, 2)) / n
         return {
             "error": error,
             "gap": found.gap,
             "program_status": found.status,
-            "residual": residual[0],
         }
 
     return bench.sweep(
@@ -95,8 +96,9 @@ def claims(dataset, config: Config):
     d = dataset.error.transpose("seed", "rank", "rate", "learner")
     share = (d < config.recovered).astype(float).mean(("rank", "rate"))
     # Fixed by the certified program, not by what is judged.
-    middle = d.sel(learner="convex").median("seed").values
-    exact = middle <= max(1e-3, middle.min())
+    exact = d.sel(learner="convex").median("seed").values < 1e-3
+    if not exact.any():  # smoke
+        exact[0, 0] = True
 
     def inside(learner):
         errors = d.sel(learner=learner).values[:, exact]
@@ -115,8 +117,9 @@ def claims(dataset, config: Config):
             name="DOP comes near where the program is exact",
             statement="in every cell where the certified program recovers X* to 1e-3 for half of "
             "the seeds, DOP with alpha = 1/lam ends within .25 on average",
-            source=f"You et al. (2020, arXiv 2006.08857), for commuting maps; {PILOT}",
-            basis="quoted",
+            source="You et al. (2020, arXiv 2006.08857) for commuting maps, which these are not; "
+            f"{PILOT}",
+            basis="assumed",
             test=inside("dop"),
             control=inside("dop-wrong"),
             control_name="alpha 3 times larger",
@@ -128,8 +131,8 @@ def claims(dataset, config: Config):
             source=f"found here; {PILOT}",
             basis="assumed",
             test=more("convex", "dop", 0.03),
-            control=more("convex", "told", 0.03),
-            control_name="sub-gradients told the rank",
+            control=more("convex", "sub-gradient", 0.03),
+            control_name="sub-gradients with n columns in DOP's place",
         ),
         lab.Claim(
             name="sub-gradients that know no rank are the program's equals",
@@ -139,15 +142,15 @@ def claims(dataset, config: Config):
             "was tuned, and behind before the schedule was",
             basis="assumed",
             test=apart("sub-gradient"),
-            control=apart("projections"),
-            control_name="alternating projections, told the rank",
+            control=apart("no stop"),
+            control_name="their schedule goes on: rho = .999",
         ),
     ]
 
 
 def plot(dataset, config: Config):
     """Draw the mean relative error of each method over rank and share of errors."""
-    drawn, axes = figure.panels(6, width=figure.PAGE, height=2.1)
+    drawn, axes = figure.panels(7, width=figure.PAGE, height=2.0)
     error = dataset.error.transpose("seed", "rank", "rate", "learner")
     image = None
     for ax, (learner, title) in zip(axes, LEARNERS.items(), strict=True):
@@ -160,8 +163,9 @@ def plot(dataset, config: Config):
             ax.contour(got, levels=[0.5], colors=[figure.RED], linewidths=1.2)
         ax.set_xticks(range(len(config.rates)), [f"{100 * r:g}" for r in config.rates])
         ax.set_yticks(range(len(config.ranks)), [str(r) for r in config.ranks])
-        ax.set_title(title.replace(", ", ",\n"), fontsize=7)
-        ax.set_xlabel("wrong, %")
+        ax.set_title(title.replace(", ", ",\n"), fontsize=6)
+        ax.tick_params(labelsize=5.5)
+        ax.set_xlabel("wrong, %", fontsize=7)
         ax.grid(visible=False)
     axes[0].set_ylabel("rank")
     bar = drawn.colorbar(image, ax=list(axes), pad=0.01)
@@ -179,7 +183,9 @@ study = lab.Study(
     "double over-parameterization with alpha = 1/lam, gamma = 1e-5, told nothing either; "
     "sub-gradients on the l1 loss with n columns from a small start, whose geometric schedule "
     "(rho = .995) is an early stop; the same told the rank, in no hurry (rho = .997); alternating "
-    "projections told the rank; and DOP with a wrong ratio of steps, the control.",
+    "projections told the rank (their threshold not tuned, X >= 0 not used); and two controls: the "
+    "sub-gradients of (c) with a schedule that goes on (.999), and DOP with a wrong ratio of "
+    "steps. DOP is near the truth where the program is, and less exact: entries do not commute.",
     presets={
         "smoke": Config(
             n=6, ranks=(1, 2), rates=(0.05, 0.3), steps=50, turns=50, tol=1e-2, seeds=2

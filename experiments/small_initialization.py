@@ -237,10 +237,11 @@ study = lab.Study(
     caption="Sub-gradient descent on the l1 loss with U of k = n = 15 columns for a matrix of rank "
     "2, steps .3 rho^t over |M|_F from U of size alpha_0; 20 % of m measurements grossly wrong. "
     "(a) Fewer measurements than X has numbers (120): a smaller start helps until the steps' sum "
-    ".3/(1 - rho) is too short to leave it; slower schedules need smaller starts, and crosses are "
-    "the same method told the rank (rho = .998). (b) More measurements than numbers: any schedule "
-    "does, for this is a plain l1 regression. (c) Over time, m = 110: the schedule with rho = .99 "
-    "stops when X* is found; the one that goes on leaves it again. The geometric schedule is an "
+    ".3/(1 - rho) is too short to leave it; slower schedules need smaller starts. Crosses: told "
+    "the rank, rho = .998, exact but for the steps that are left. (b) More measurements than "
+    "numbers: a schedule that goes on does no harm, for this is a plain l1 regression. (c) Over "
+    "time, m = 110: with rho = .99 the steps end where X* is found; those that go on pass at a distance and "
+    "end at another matrix that fits. The geometric schedule is an "
     "early stop. (d) Dense Gaussian noise besides, over the clean measurements' root mean square. "
     "Bars: 95 % over problems, n = 12 (geometric means but in (c)).",
     presets={

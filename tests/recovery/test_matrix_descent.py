@@ -109,14 +109,29 @@ def test_limit_is_stationary_for_its_entropies():
 
 
 def test_weights_of_unequal_starts():
-    # alpha and gamma_s that imply the same weight give the same program in the limit.
     np.testing.assert_allclose(theory.weight(4.0, 1e-3, 1e-6), theory.weight(2.0))
-    A, _, _, y = commuting(jax.random.key(6), 10, 5)
-    tau = dop.stable_step(A, y, 2.0) / 2
-    run = dop.descend(A, y, alpha=2.0, gamma=1e-2, gamma_s=1e-3, steps=20_000, tau=tau)
-    start = dop.init(A, y, 1e-2, gamma_s=1e-3)
-    assert float(start.g[0]) == 1e-3
+    with pytest.raises(ValueError, match="gamma and gamma_s must be given together"):
+        theory.weight(4.0, gamma_s=1e-6)
+    A, _, _ = problem.commuting_maps(jax.random.key(6), 10, 5)
+    y = 2 * jax.random.normal(jax.random.key(7), (10,))
+    tau = dop.stable_step(A, y, 1.0)
+    run = dop.descend(A, y, alpha=1.0, gamma=1e-3, gamma_s=1e-6, steps=20_000, tau=tau)
+    told, plain = (
+        program.solve(A, y, lam, psd=True).X for lam in (theory.weight(1.0, 1e-3, 1e-6), 1.0)
+    )
+    away = jnp.linalg.norm(run.X[-1] - told)
     assert run.residual[-1] < 1e-3
+    assert jnp.linalg.norm(told - plain) > 4 * away
+
+
+def test_steps_are_stable_at_any_scale_of_the_maps():
+    wrong = problem.draw(jax.random.key(3), 6, 1, 0.1, m=40)
+    ends = []
+    for c in (1.0, 20.0):
+        run = dop.descend(c * wrong.A, c * wrong.y, alpha=1.0 * c, gamma=0.03, steps=4_000)
+        ends.append(jnp.linalg.norm(run.X[-1] - wrong.X) / jnp.linalg.norm(wrong.X))
+    assert max(ends) < 0.1
+    assert jnp.isfinite(dop.stable_step(wrong.A, jnp.zeros(40), 1.0))
 
 
 def test_descent_recovers_rectangular_and_semi_definite():
@@ -164,8 +179,9 @@ def test_rules():
     assert float(subgradient.geometric(0.5, 0.9)(t, loss, M, U)) == pytest.approx(0.5 * 0.81 / 5)
     assert float(subgradient.polyak(1.0)(t, loss, M, U)) == pytest.approx(2 / 50)
     assert subgradient.reach(0.3, 0.99) == pytest.approx(30.0)
-    with pytest.raises(ValueError, match="rho must lie in"):
-        subgradient.reach(0.3, 1.2)
+    for refused in (lambda: subgradient.reach(0.3, 1.2), lambda: subgradient.geometric(0.3, 2.0)):
+        with pytest.raises(ValueError, match="rho must lie in"):
+            refused()
 
 
 @pytest.mark.parametrize("k", [2, 12])

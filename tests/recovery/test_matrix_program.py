@@ -136,6 +136,29 @@ def test_scale_and_transpose():
     assert float(nothing.value) == 0.0
 
 
+def test_certificates_in_single_precision_and_of_odd_points():
+    for A, y, lam in (
+        (None, problem.draw(jax.random.key(1), 8, 1, 0.1).y, None),
+        (*problem.draw(jax.random.key(1), 6, 1, 0.1, m=30)[:2], 0.5),
+    ):
+        A32 = None if A is None else A.astype(jnp.float32)
+        found = program.solve(A32, y.astype(jnp.float32), lam, psd=True, tol=1e-4)
+        assert int(found.status) == Status.CERTIFIED
+        weight = program.weight(*found.X.shape) if lam is None else lam
+        wide = [None if A is None else A32.astype(float), y.astype(jnp.float32).astype(float)]
+        w, Q = jnp.linalg.eigh(found.X.astype(float))
+        X = (Q * jnp.maximum(w, 0.0)[None, :]) @ Q.T
+        truth = program.certificate(*wide, weight, X, found.nu.astype(float), psd=True)
+        assert float(found.gap) >= float(truth.gap) - 1e-6
+        least = program.solve(A32, y.astype(jnp.float32), lam, psd=True, max_iterations=500)
+        assert int(least.status) != Status.CERTIFIED  # 1e-8 is below rounding
+    odd = jnp.array([[1.0, 1.0], [-1.0, 1.0]])
+    assert program.certificate(None, odd, 1.0, odd, odd, psd=True).value == 4.0  # not symmetric
+    for c in (1e-200, 1e200):
+        scaled = program.solve(None, c * jnp.eye(3), 1.0)
+        assert int(scaled.status) == Status.CERTIFIED
+
+
 def test_lanes_are_alone():
     ys = jnp.stack([problem.draw(jax.random.key(i), 6, 1, 0.1 * i, p=6).y for i in range(3)])
     together = jax.jit(jax.vmap(lambda y: program.solve(None, y, tol=1e-7)))(ys)
@@ -163,6 +186,12 @@ def test_refusals():
         program.solve(None, jnp.ones((2, 3)), psd=True)
     with pytest.raises(ValueError, match="y has 1 non-finite"):
         program.solve(None, jnp.ones((2, 3)).at[0, 0].set(jnp.nan))
+    with pytest.raises(ValueError, match="tol must lie in"):
+        program.solve(None, jnp.ones((2, 3)), tol=2.0)
+    with pytest.raises(ValueError, match="size must lie in"):
+        problem.draw(jax.random.key(0), 4, 1, 0.2, size=-5.0)
+    with pytest.raises(ValueError, match="rank must lie in"):
+        altproj.solve(jnp.ones((3, 3)), 2, most=1)
     with pytest.raises(ValueError, match="lam must lie in"):
         program.solve(None, jnp.ones((2, 3)), -1.0)
 

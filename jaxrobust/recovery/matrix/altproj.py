@@ -35,7 +35,7 @@ def solve(
     M
         Matrix (n, p).
     rank
-        What it is told: r, which may be traced.
+        What it is told: r in 1..most, which may be traced.
     most
         The largest rank (static): `most` stages are run, those past `rank` change nothing.
     rounds
@@ -52,6 +52,8 @@ def solve(
     """
     M = _check.real("M", M, (None, None))
     most = _check.count("most", most, 1, min(M.shape))
+    rounds = _check.count("rounds", rounds)
+    _check.between("rank", rank, 1, most)
     beta = 1.0 / max(M.shape) ** 0.5 if beta is None else _check.number("beta", beta)
 
     def a_round(S: Array, at: Any) -> tuple[Array, Array]:

@@ -8,7 +8,8 @@ With r the residual, and steps alpha times larger for g and h than for U (You, Z
 from U = gamma I, g = h = gamma. It knows neither the rank nor the share of errors, and needs no
 early stopping: where gamma -> 0 its limit solves min tr X + lam |s|_1 with lam = 1 / alpha, for
 commuting maps (`flow` has the limit at any gamma). For X that is not >= 0, U V' takes the place of
-U U', with V <- V - tau A*(r)' U.
+U U': U <- U - tau A*(r) V, V <- V - tau A*(r)' U. These are twice the steps of f's gradient, as
+[U; V] [U; V]' has X in it twice; lam = 1 / alpha stays.
 
 Steps simultaneous, from one residual. The 1/4 and the steps follow from f; the paper's text was
 not at hand for its settings.
@@ -62,13 +63,14 @@ class Path(NamedTuple):
     residual: Float[Array, " T"]
     """max |A(X) + s - y| / max |y|."""
     status: Int[Array, ""]
-    """CERTIFIED where the last residual is at most `tol`, else NOT_CONVERGED or NOT_FINITE."""
+    """CERTIFIED: the last residual is at most `tol`, so X and s fit the data; it does not say that
+    they are optimal in any way. Else NOT_CONVERGED or NOT_FINITE."""
 
 
 def init(A: Any, y: Any, gamma: Any, *, psd: bool = True, gamma_s: Any = None) -> State:
     """Start from U = gamma I and g = h = gamma, or gamma_s where that is given.
 
-    Without `psd` U and V are gamma times the first columns of an identity of size max(n, p), so
+    Without `psd` U and V are gamma times the first rows of an identity of size max(n, p), so
     that U U' and V V' are gamma^2 I and X is gamma^2 on its diagonal.
 
     >>> import jax.numpy as jnp
@@ -125,13 +127,16 @@ def _along(state: State, velocity: State, tau: Any) -> State:
 def stable_step(A: Array | None, y: Array, alpha: Any) -> Float[Array, ""]:
     """Return a step size that is stable unless the answer is far larger than the data say.
 
-    Near a solution a step maps r to (I - 2 tau M) r with M <= |A|^2 |X|_2 + alpha max(g^2 + h^2),
-    and is stable for tau < 1 / |M|. |X|_2 is taken to be |A*(y)|_2 / |A|^2 at least and twice that
-    at most, max(g^2 + h^2) to be max|y|; half of that bound is returned.
+    Near a solution a step maps r to (I - 2 tau M) r with |M| <= |A|^2 |X|_2 + alpha max(g^2 + h^2),
+    and is stable for tau < 1 / |M|. |X|_2 is taken to be at most twice |Z|_2 |Z|_F^2 / |A(Z)|^2 for
+    Z = A*(y), and max(g^2 + h^2) to be max|y|; half of that bound is returned.
     """
     norm = 1.0 if A is None else jnp.linalg.norm(A.reshape(A.shape[0], -1), 2)
-    size = jnp.linalg.norm(adjoint(A, y), 2)
-    return 0.5 / (2 * jnp.maximum(1.0, norm**2) * size + alpha * jnp.max(jnp.abs(y)))
+    Z = adjoint(A, y)
+    seen = jnp.sum(measure(A, Z) ** 2)
+    size = jnp.linalg.norm(Z, 2) * jnp.sum(Z * Z) / jnp.where(seen > 0, seen, 1.0)
+    bound = 2 * norm**2 * size + alpha * jnp.max(jnp.abs(y))
+    return 0.5 / jnp.where(bound > 0, bound, 1.0)
 
 
 def descend(

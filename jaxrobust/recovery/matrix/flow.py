@@ -97,6 +97,7 @@ def limit(B: Any, y: Any, alpha: Any, gamma: Any, *, tol: float = 1e-9, stages: 
     B = _check.real("B", B, (None, None))
     y = _check.real("y", y, (B.shape[0],)).astype(B.dtype)
     alpha = _check.number("alpha", alpha, dtype=B.dtype)
+    stages = _check.count("stages", stages)
     L_end = -jnp.log(_check.number("gamma", gamma, 1.0, B.dtype))
     size = jnp.max(jnp.abs(y))
     # At gamma ~ 1 / sqrt(max|y|) or more the answer is far from sparse, and Newton's is easy.

@@ -146,7 +146,7 @@ def draw(
     X = low_rank(of_X, n, rank, p, most=most)
     A = None if m is None else gaussian_maps(of_A, m, n, p)
     clean = measure(A, X)
-    magnitude = size * jnp.sqrt(jnp.mean(clean**2))
+    magnitude = _check.number("size", size) * jnp.sqrt(jnp.mean(clean**2))
     y, s = gross_errors(
         of_s, clean, rate, jnp.where(magnitude > 0, magnitude, 1.0), law=law, exact=exact
     )

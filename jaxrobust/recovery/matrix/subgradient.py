@@ -54,7 +54,8 @@ def init(key: PRNGKeyArray, n: int, k: int, scale: Any) -> State:
 
 
 def geometric(eta: Any, rho: Any) -> Any:
-    """Return the rule eta_t = eta rho^t / |M_t|_F."""
+    """Return the rule eta_t = eta rho^t / |M_t|_F, eta > 0 and rho in [0, 1]."""
+    eta, rho = _check.positive("eta", eta), _check.rate("rho", rho)
 
     def rule(t: Array, loss: Array, M: Array, U: Array) -> Array:
         size = jnp.linalg.norm(M)
@@ -92,9 +93,7 @@ def reach(eta: float, rho: float) -> float:
     >>> round(reach(0.3, 0.99))
     30
     """
-    eta, rho = float(_check.positive("eta", eta)), float(rho)
-    if not 0 <= rho < 1:
-        raise ValueError(f"rho must lie in [0, 1), got {rho:g}")
+    eta, rho = float(_check.positive("eta", eta)), float(_check.rate("rho", rho))
     return math.inf if rho == 1 else eta / (1 - rho)
 
 
@@ -127,8 +126,10 @@ def descend(
     if A is None:
         y = _check.real("y", y, (None, None))
         n = y.shape[0]
+        _check.shaped("y", y, (n, n))
     else:
         A = _check.real("A", A, (None, None, None))
+        _check.shaped("A", A, (None, A.shape[1], A.shape[1]))
         y, n = _check.real("y", y, (A.shape[0],)).astype(A.dtype), A.shape[1]
 
     def segment(state: State, _: None) -> tuple[State, Array]:

@@ -30,8 +30,10 @@ def weight(alpha: Any, gamma: Any = None, gamma_s: Any = None) -> Array:
     (0.5, 1.0)
     """
     alpha = _check.number("alpha", alpha)
-    if gamma is None or gamma_s is None:
+    if gamma is None and gamma_s is None:
         return 1.0 / alpha
+    if gamma is None or gamma_s is None:
+        raise ValueError("gamma and gamma_s must be given together, or neither: got one")
     gamma, gamma_s = (
         _check.number(name, x, 1.0) for name, x in (("gamma", gamma), ("gamma_s", gamma_s))
     )
@@ -60,8 +62,9 @@ def travel(smallest: Any, total: Any, scale: Any, signal: Any = 1.0) -> Array:
         sum of steps >= log(sqrt(smallest) / scale) total / (signal smallest).
 
     `subgradient.reach` must be more, or the geometric rule freezes on its way. signal is |mean of
-    M|_F / |M|_F, about phi / sqrt(phi^2 + n (n + 1) / (2 m)). Derived here; noise helps or hinders
-    by its own eigenvalues, so this is a scale and no bound.
+    M|_F / |M|_F, about phi / sqrt(phi^2 + n (n + 1) / (2 m)). Derived here; a scale and no bound:
+    noise has eigenvalues of its own, and with k < n columns the start lies only in part along that
+    direction, by about sqrt(k / n).
 
     >>> round(float(travel(1.0, 1.0, 1e-3)), 3)
     6.908
