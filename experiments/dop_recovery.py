@@ -1,6 +1,7 @@
 """Who recovers a low-rank matrix under sparse gross errors: a phase diagram."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -152,7 +153,7 @@ def plot(dataset, config: Config):
     """Draw the mean relative error of each method over rank and share of errors."""
     drawn, axes = figure.panels(7, width=figure.PAGE, height=2.0)
     error = dataset.error.transpose("seed", "rank", "rate", "learner")
-    image = None
+    image: Any = None
     for ax, (learner, title) in zip(axes, LEARNERS.items(), strict=True):
         mean = np.exp(np.log(np.maximum(error.sel(learner=learner), 1e-6)).mean("seed").values)
         image = ax.imshow(

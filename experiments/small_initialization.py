@@ -240,10 +240,10 @@ study = lab.Study(
     ".3/(1 - rho) is too short to leave it; slower schedules need smaller starts. Crosses: told "
     "the rank, rho = .998, exact but for the steps that are left. (b) More measurements than "
     "numbers: a schedule that goes on does no harm, for this is a plain l1 regression. (c) Over "
-    "time, m = 110: with rho = .99 the steps end where X* is found; those that go on pass at a distance and "
-    "end at another matrix that fits. The geometric schedule is an "
-    "early stop. (d) Dense Gaussian noise besides, over the clean measurements' root mean square. "
-    "Bars: 95 % over problems, n = 12 (geometric means but in (c)).",
+    "time, m = 110: with rho = .99 the steps end where X* is found; those that go on pass at a "
+    "distance and end at another matrix that fits. The geometric schedule is an early stop. (d) "
+    "Dense Gaussian noise besides, over the clean measurements' root mean square. Bars: 95 % over "
+    "problems, n = 12 (geometric means but in (c)).",
     presets={
         "smoke": Config(
             n=5, few=12, many=30, scales=(1e-1, 1e-2, 1e-3, 1e-4), rhos=(0.8, 0.9, 0.95), steps=80,

@@ -123,12 +123,12 @@ def solve(
     (0, True)
     """
     A, y, lam, shape = _checked(A, y, lam, psd)
-    tol = _check.number("tol", tol, 1.0, y.dtype)
+    goal = _check.number("tol", tol, 1.0, y.dtype)
     most = _check.count("max_iterations", max_iterations)
     # In units of max|y|: squares would leave the range of numbers otherwise.
     size = jnp.max(jnp.abs(y))
     unit = jnp.where(size > 0, size, 1.0)
-    found = _solve(A, y / unit, lam, shape, psd, tol, most)
+    found = _solve(A, y / unit, lam, shape, psd, goal, most)
     return found._replace(X=unit * found.X, s=unit * found.s, value=unit * found.value)
 
 
