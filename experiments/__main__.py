@@ -4,4 +4,4 @@ from experiments import found
 from jaxrobust.lab import main
 
 if __name__ == "__main__":
-    raise SystemExit(main(found()))
+    raise SystemExit(main(found))

@@ -155,6 +155,7 @@ study = lab.Study(
     simulate=simulate,
     claims=claims,
     plot=plot,
+    alone=True,
 )
 
 if __name__ == "__main__":

@@ -355,6 +355,7 @@ study = lab.Study(
     simulate=simulate,
     claims=claims,
     plot=plot,
+    cost=80,
 )  # fmt: skip
 
 if __name__ == "__main__":

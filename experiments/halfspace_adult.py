@@ -202,6 +202,7 @@ study = lab.Study(
     simulate=simulate,
     claims=claims,
     plot=plot,
+    cost=90,
 )
 
 if __name__ == "__main__":

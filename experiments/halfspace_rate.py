@@ -242,6 +242,7 @@ study = lab.Study(
     simulate=simulate,
     claims=claims,
     plot=plot,
+    cost=95,
 )
 
 if __name__ == "__main__":

@@ -230,6 +230,7 @@ study = lab.Study(
     simulate=simulate,
     claims=claims,
     plot=plot,
+    cost=230,
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import xarray
 
 from experiments import _image
 from experiments._image_plot import plot
@@ -11,8 +10,8 @@ from jaxrobust import lab
 from jaxrobust.recovery.image.fit import Plan
 
 PAPER = "You, Zhu, Qu, Ma 2020 (arXiv 2006.08857), figures 3 to 5, there at 512 x 512"
-PARTS = {"salt": ("picture", "learner"), "random": ("first", "rival"), "paced": ("rate", "pace")}
 PILOT = "direction and level set after pilots with key 1"
+CHOSEN = "DOP's pace and l1's step size were picked by the truth in pilots, on these pictures"
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,8 @@ class Config:
     pictures: tuple[str, ...] = ("astronaut", "chelsea", "coffee")
     size: int = 64
     width: int = 16
+    wide: int = 32
+    """Width of the wider network."""
     scales: int = 4
     steps: int = 1_200
     every: int = 30
@@ -29,8 +30,8 @@ class Config:
     """Of corrupt entries."""
     pace: float = 0.018
     """lr_gh over the entries of the picture; lr is 1."""
-    l1_steps: tuple[float, ...] = (1.0, 0.3)
-    """Step sizes of l1."""
+    l1_step: float = 0.3
+    """Step size of l1 where the truth chooses it."""
     rates: tuple[float, ...] = (0.1, 0.7)
     """Of corrupt entries, in the sweep of paces."""
     paces: tuple[float, ...] = (0.006, 0.018, 0.054)
@@ -43,17 +44,7 @@ class Config:
 
 def simulate(config: Config, bench: lab.Bench):
     """Run all learners on the same noise, weights and inputs, and the classical rivals."""
-    square, all_of = ("row", "column", "colour"), _image.cases(config)
-    curves = ("psnr", "still", "ssim", "explained", "taken", "lost")
-    runs = bench.sweep(
-        _image.learned(config),
-        {"case": [", ".join(map(str, case)) for case in all_of]},
-        config.seeds,
-        name="runs",
-        width=1,
-        dims=dict.fromkeys(curves, ("step",)) | dict.fromkeys(("final", "removed"), square),
-        coords={"step": config.every * np.arange(1, config.plan().readings + 1)},
-    )
+    square = ("row", "column", "colour")
     found = bench.sweep(
         _image.classical(config),
         {"kind": tuple(_image.KINDS), "picture": config.pictures},
@@ -61,21 +52,16 @@ def simulate(config: Config, bench: lab.Bench):
         name="plain",
         width=1,
         dims={"psnr": ("setting",), "ssim": ("setting",), "truth": square, "noisy": square}
-        | {"made": ("setting", *square)},
-        coords={"setting": list(_image.SETTINGS)},
+        | {"made": ("setting", *square), "tv_status": ("weight",)},
+        coords={"setting": list(_image.SETTINGS), "weight": list(_image.WEIGHTS)},
     )
     found = found.rename({name: f"plain_{name}" for name in found.data_vars})
-    for part, axes in PARTS.items():
-        some = [place for place, case in enumerate(all_of) if case[0] == part]
-        ways = [list(dict.fromkeys(case[k] for case in all_of if case[0] == part)) for k in (1, 2)]
-        table = {}
-        for name, column in runs.isel(case=some).drop_vars("case").data_vars.items():
-            column = column.transpose("seed", "case", ...)
-            shape = (column.sizes["seed"], *map(len, ways), *column.shape[2:])
-            dims = ("seed", *axes, *column.dims[2:])
-            table[f"{part}_{name}"] = (dims, column.values.reshape(shape))
-        coords = dict(zip(axes, ways, strict=True))
-        found = found.merge(xarray.Dataset(table, coords | {"step": runs.step}))
+    known = _image.cases(config)
+    for width in sorted({run[0] for run in known.values()}):
+        some = {case: run for case, run in known.items() if run[0] == width}
+        runs = _image.networks(config, bench, width, some)
+        for part in dict.fromkeys(case[0] for case in some):
+            found = found.merge(_image.grid(runs, list(some), part))
     return found
 
 
@@ -84,19 +70,16 @@ def last(curve):
     return curve.isel(step=slice(-3, None)).mean("step")
 
 
-def ends(dataset, learner, name="salt", score="psnr"):
-    """Give the score at the end, (seed, picture)."""
-    axes = {"salt": ("learner", "picture"), "random": ("rival", "first")}[name]
-    found = last(dataset[f"{name}_{score}"].sel({axes[0]: learner}))
-    return found.transpose("seed", axes[1]).values
+def ends(dataset, part, name):
+    """Give the PSNR at the end, (seed, picture)."""
+    place, learner = _image.PARTS[part]
+    return last(dataset[f"{part}_psnr"].sel({learner: name})).transpose("seed", place).values
 
 
-def stopped(dataset, config, name="salt"):
-    """Give l1's best reading over all steps and step sizes, by the truth: (seed, picture)."""
-    axis, place = {"salt": ("learner", "picture"), "random": ("rival", "first")}[name]
-    rows = [_image.l1(lr) for lr in config.l1_steps]
-    best = dataset[f"{name}_psnr"].sel({axis: rows}).max(("step", axis))
-    return best.transpose("seed", place).values
+def peak(dataset, part, name):
+    """Give the best reading by the truth, (seed, picture)."""
+    place, learner = _image.PARTS[part]
+    return dataset[f"{part}_psnr"].sel({learner: name}).max("step").transpose("seed", place).values
 
 
 def best(dataset, family, kind="salt and pepper"):
@@ -106,20 +89,26 @@ def best(dataset, family, kind="salt and pepper"):
     return found.transpose("seed", "picture").values
 
 
+def means(dataset, *families):
+    """Give DOP's end, then rivals' best settings, means over pictures: (seed, kind) each."""
+    dop = [ends(dataset, part, "DOP").mean(1) for part in ("salt", "random")]
+    found = [[best(dataset, name, kind).mean(1) for kind in _image.KINDS] for name in families]
+    return [np.stack(rows, axis=1) for rows in (dop, *found)]
+
+
 def claims(dataset, config: Config):
-    """DOP keeps what it reaches; who is above it; where corruption is not visible; one ratio."""
-    d, quick = dataset, _image.l1(config.l1_steps[0])
-    dop, l2, l1 = (ends(d, name) for name in ("DOP", "l2", quick))
-    hidden = "random-valued"
-    rival = np.maximum(best(d, "median", hidden), best(d, "TV", hidden))[:, :1]
+    """DOP keeps what it reaches; who is near it or above; a wider network; one ratio."""
+    d, slow, quick = dataset, _image.slow(config), _image.QUICK
+    dop = ends(d, "salt", "DOP")
+    l2, l1 = (ends(d, "same", name) for name in ("l2", quick))
+    wide, stopped = ends(d, "wide", "DOP"), peak(d, "wide", slow)
+    mean, median, small, tv = means(d, "median", f"median {_image.WINDOWS[0]}", "TV")
 
     def above(*gaps, level=0.0):
         return lab.Bound(np.concatenate(gaps, axis=1), level, side="lower", events=False)
 
-    def fall(name):
-        curve = d.salt_psnr.sel(learner=name)
-        gap = curve.max("step") - last(curve)
-        return lab.Bound(gap.transpose("seed", "picture").values, 1.0, events=False)
+    def fall(part, name):
+        return lab.Bound(peak(d, part, name) - ends(d, part, name), 1.0, events=False)
 
     def short(pace):
         end = last(d.paced_psnr).transpose("seed", "rate", "pace")
@@ -129,7 +118,7 @@ def claims(dataset, config: Config):
     return [
         lab.Claim(
             name="DOP ends above l2 and l1",
-            statement="PSNR at the end, on each picture, all with lr 1",
+            statement="PSNR at the end, all with lr 1, on each picture",
             source=PAPER,
             basis="quoted",
             test=above(dop - l2, dop - l1),
@@ -141,28 +130,55 @@ def claims(dataset, config: Config):
             statement="it ends at most 1 dB below its own peak, on each picture",
             source=PAPER,
             basis="quoted",
-            test=fall("DOP"),
-            control=fall(quick),
+            test=fall("salt", "DOP"),
+            control=fall("same", quick),
             control_name=quick,
         ),
         lab.Claim(
-            name="an oracle makes l1 as good",
-            statement="l1 with its step size chosen and stopped by the truth is at most 1 dB below "
-            "DOP's end, on each picture: what DOP saves is the choice of when to stop",
-            source=f"against the paper's figures, where l1 has one step size; {PILOT}",
+            name="an oracle makes l1 as good in a narrow network",
+            statement=f"at width {config.width}, {slow} stopped by the truth is at most 1 dB below "
+            "DOP's end, on each picture, for impulses that are seen and for random ones: what DOP "
+            "saves is the choice of when to stop",
+            source=f"against the paper's figures, where l1 has one step size; {PILOT}; {CHOSEN}",
             basis="assumed",
-            test=above(stopped(d, config) - dop, level=-1.0),
+            test=above(
+                peak(d, "salt", slow) - dop,
+                peak(d, "random", slow) - ends(d, "random", "DOP"),
+                level=-1.0,
+            ),
             control=above(l1 - dop, level=-1.0),
             control_name=f"{quick}, at its end",
         ),
         lab.Claim(
-            name="DOP ends above medians and total variation",
-            statement="PSNR at the end, on each picture; their window and weight by the truth",
+            name="a wider network puts DOP ahead of l1 stopped by the truth",
+            statement=f"at width {config.wide} DOP ends .2 dB or more above the best reading of "
+            f"{slow}, on the first picture",
+            source=f"{PILOT}; {CHOSEN}",
+            basis="assumed",
+            test=above(wide - stopped, level=0.2),
+            control=above(ends(d, "wide", slow) - stopped, level=0.2),
+            control_name="l1 at its end in DOP's place",
+        ),
+        lab.Claim(
+            name="DOP ends above medians",
+            statement="by 1 dB or more, mean over pictures, for impulses that are seen and for "
+            "random ones; their window by the truth",
             source=PILOT,
             basis="assumed",
-            test=above(dop - np.maximum(best(d, "median"), best(d, "TV"))),
-            control=above(l2 - np.maximum(best(d, "median"), best(d, "TV"))),
-            control_name="l2",
+            test=above(mean - median, level=1.0),
+            control=above(small - median, level=1.0),
+            control_name=f"the median of window {_image.WINDOWS[0]} in DOP's place",
+        ),
+        lab.Claim(
+            name="DOP is about level with total variation",
+            statement="it ends at most 1 dB below vectorial total variation, its weight by the "
+            "truth, mean over pictures, for impulses that are seen and for random ones",
+            source=f"{PILOT}: there DOP was .2 to .7 dB above on two pictures, .8 (seen) and "
+            "1.1 dB (random) below on chelsea",
+            basis="assumed",
+            test=above(mean - tv, level=-1.0),
+            control=above(median - tv, level=-1.0),
+            control_name="the best median in DOP's place",
         ),
         lab.Claim(
             name="where corruption is visible, filling it beats DOP",
@@ -173,16 +189,6 @@ def claims(dataset, config: Config):
             test=above(best(d, "fill") - dop, level=1.0),
             control=above(best(d, "median") - dop, level=1.0),
             control_name="the best median",
-        ),
-        lab.Claim(
-            name="where it is not visible, DOP ends above all classical rivals",
-            statement="under random-valued impulses, where nothing can be filled, by .5 dB or more "
-            "above the best of medians and total variation, on the first picture",
-            source=PILOT,
-            basis="assumed",
-            test=above(ends(d, "DOP", "random") - rival, level=0.5),
-            control=above(best(d, "fill", hidden)[:, :1] - rival, level=0.5),
-            control_name="filling what is 0 or 1",
         ),
         lab.Claim(
             name="one pace for all shares of corruption",
@@ -201,29 +207,37 @@ study = lab.Study(
     name="image_recovery",
     title="Pictures under impulse noise: the deep image prior without stopping",
     caption="Half of the entries of three photographs (64 x 64, colour) are set to 0 or 1; one "
-    "network is trained on each corrupt picture alone. (a): PSNR against step, mean over pictures "
-    "and seeds (noise, first weights). Fitted by l2 or l1 the network learns the corruption too, "
-    "and only an oracle knows when to stop; with g*g - h*h beside it (DOP), one ratio of step "
-    "sizes, it keeps what it reaches: about what l1 reaches where the truth chooses its step size "
-    "and stops it. (b): all rivals, their settings chosen by the truth: filling the visible 0s and "
-    "1s from their neighbours is better than DOP on this noise. (c): one pace lr_gh / N over "
-    "shares of corruption. (d): impulses of random value, which nobody sees. Below: one picture, "
-    "at the end unless said otherwise.",
+    "network, of width 16 unless said otherwise, is trained on each corrupt picture alone. "
+    "(a): PSNR against step, first picture, mean over seeds (noise, first weights). Fitted by"
+    " l2 or l1 with lr 1 the network learns the corruption too, and only an oracle knows when"
+    " to stop; with g*g - h*h beside it (DOP), one ratio of step sizes, it keeps what it "
+    "reaches: about what l1 reaches where the truth chooses its step size and stops it. The "
+    "truth chose DOP's pace too, in pilots. (b): all rivals on that picture, their settings "
+    "by the truth; in a network of width 32 DOP is ahead of l1. Filling the visible 0s and 1s"
+    " from their neighbours is better than DOP. (c): one pace lr_gh / N over shares of "
+    "corruption. (d): DOP's end less total variation with one norm for all channels, weight "
+    "by the truth: about level, above on some pictures and below on others, also for impulses"
+    " of random value, which nobody sees. DOP is scored at the jittered input, as in the "
+    "paper's code; at the fixed one, which image.clean returns, it is .3 to .6 dB better. "
+    "Below: one picture, at the end unless said otherwise.",
     presets={
         "smoke": Config(
             pictures=("astronaut",), size=8, width=2, scales=1, steps=4, every=1, rates=(0.3,),
-            paces=(0.006, 0.018), l1_steps=(1.0,), seeds=2,
+            paces=(0.006, 0.018), wide=2, seeds=2,
         ),
         "laptop": Config(),
-        "gpu": Config(size=512, width=128, scales=5, steps=20_000, every=500, pace=0.006, seeds=5),
+        "gpu": Config(
+            size=512, width=128, wide=256, scales=5, steps=20_000, every=500, pace=0.006, seeds=5,
+        ),
         "long": Config(
-            width=32, steps=3_000, l1_steps=(1.0, 0.3, 0.1), rates=(0.1, 0.3, 0.5, 0.7),
+            width=32, wide=64, steps=3_000, rates=(0.1, 0.3, 0.5, 0.7),
             paces=(0.006, 0.009, 0.012, 0.018, 0.027, 0.036, 0.054), seeds=8,
         ),
     },
     simulate=simulate,
     claims=claims,
     plot=plot,
+    cost=700,
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -209,6 +209,7 @@ study = lab.Study(
     simulate=simulate,
     claims=claims,
     plot=plot,
+    cost=100,
 )
 
 if __name__ == "__main__":

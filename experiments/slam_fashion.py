@@ -146,6 +146,7 @@ study = lab.Study(
     simulate=simulate,
     claims=claims,
     plot=plot,
+    cost=80,
 )
 
 if __name__ == "__main__":

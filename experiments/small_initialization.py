@@ -255,6 +255,7 @@ study = lab.Study(
     simulate=simulate,
     claims=claims,
     plot=plot,
+    cost=60,
 )  # fmt: skip
 
 if __name__ == "__main__":

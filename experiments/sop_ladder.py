@@ -200,6 +200,7 @@ study = lab.Study(
     simulate=simulate,
     claims=claims,
     plot=plot,
+    cost=70,
 )
 
 if __name__ == "__main__":

@@ -250,6 +250,7 @@ study = lab.Study(
     simulate=simulate,
     claims=claims,
     plot=plot,
+    cost=165,
 )
 
 if __name__ == "__main__":

@@ -210,6 +210,7 @@ study = lab.Study(
     simulate=simulate,
     claims=claims,
     plot=plot,
+    cost=70,
 )  # fmt: skip
 
 if __name__ == "__main__":

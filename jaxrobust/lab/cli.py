@@ -1,37 +1,43 @@
-"""The command line: `main(study)` for one file, `main([...])` for a folder of them."""
+"""The command line: `main(study)` for one file, `main(found)` for a folder of them."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 
-from jaxrobust.lab import report, usage
-from jaxrobust.lab.store import StoreError
-from jaxrobust.lab.study import Bench, MissingInput, Result, Study, conduct
+from jaxrobust.lab import crew, report, summary, turns, usage
+from jaxrobust.lab.study import Study
+from jaxrobust.lab.summary import Summary
+from jaxrobust.lab.turns import Found
 
 
-def main(studies: Study | Sequence[Study], arguments: Sequence[str] | None = None) -> int:
+def main(studies: Study | Sequence[Study] | Found, arguments: Sequence[str] | None = None) -> int:
     """Run studies as the command line says and give the exit status.
 
     0: no claim refuted, every control refuted, every reference certified; 1: otherwise; 2: the call
-    was wrong. A study that raises `MissingInput` is skipped, and its files in the gallery stay as
-    they are: that alone does not change the status, unless no study is left (1). Switches float64
-    on. With one study, the fields of its Config are flags too.
+    was wrong, or a worker died. A study that raises `MissingInput` is skipped, and its files in the
+    gallery stay as they are: that alone does not change the status, unless no study is left (1).
+    Switches float64 on. With one study, the fields of its Config are flags too.
+
+    Given as a function that returns them and that can be imported, several studies run side by
+    side: in as many processes as --jobs says, each on cores of its own, those of most `cost` first.
+    Those that are to be `alone` run before all others, one after another, in this process.
 
     Without --out, a run with another preset, key or number than the gallery's is drawn in the
     folder of drafts, lest it takes the place of a picture that was run in full.
     """
     one = isinstance(studies, Study)
-    known = {studies.name: studies} if one else {s.name: s for s in studies}
+    find = studies if callable(studies) else None
+    if callable(studies):
+        studies = studies()
+    known = {s.name: s for s in ([studies] if isinstance(studies, Study) else studies)}
     parser = usage.parser(known, one)
     options, rest = parser.parse_known_args(arguments)
-    names = list(known) if one or not options.names else options.names
+    names = list(known) if one or not options.names else list(dict.fromkeys(options.names))
     listing = not one and names[:1] == ["list"]
     names = names[1:] if listing else names
     unknown = [n for n in names if n not in known]
@@ -54,40 +60,27 @@ def main(studies: Study | Sequence[Study], arguments: Sequence[str] | None = Non
     if lacking and (one or options.names):
         parser.error(f"{lacking[0]} has no preset {options.preset}")
     names = [n for n in names if n not in lacking]
-    # Before anything is traced: theory is checked in float64, and never in TF32.
-    jax.config.update("jax_enable_x64", True)
-    jax.config.update("jax_default_matmul_precision", "float32")
+    for flag in ("seeds", "jobs"):
+        number = getattr(options, flag)
+        if number is not None and number < 1:
+            parser.error(f"--{flag} must be >= 1, got {number}")
+    if find is None and (options.jobs or 1) > 1:
+        parser.error(f"--jobs {options.jobs}: only where main is given a function that lists them")
+    turns.settle()
     try:
         configs = {n: _config(known[n], options, rest) for n in names}
-        if options.seeds is not None and options.seeds < 1:
-            parser.error(f"--seeds must be >= 1, got {options.seeds}")
-        bench = Bench(jax.random.key(options.key), options.store, not options.quiet)
-        results = [
-            result
-            for n in names
-            if (result := _one(known[n], configs[n], bench, options)) is not None
-        ]
-    except (ValueError, OSError, MemoryError, StoreError) as error:
+        if find is not None and (jobs := _jobs(options, len(names))) > 1:
+            ran = list(turns.side_by_side(known, configs, options, find, jobs))
+        else:
+            ran = list(turns.in_turn(known, configs, options))
+    except (*turns.ERRORS, crew.WorkerError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         kept = f"; --store {options.store} goes on from here" if options.store else ""
         print(f"stopped{kept}", file=sys.stderr)
         return 130
-    if not results:
-        print("exit status 1 because no study ran")
-        return 1
-    _table(results)
-    failed = [r.study.name for r in results if not r.ok]
-    if failed:
-        small = "; smoke is too small to judge by" if options.preset == "smoke" else ""
-        print(f"exit status 1 because of {', '.join(failed)}, see above{small}")
-    drafts = {report.label(r) for r in results if report.is_draft(r)}
-    if drafts and options.out is None:
-        why = "; ".join(sorted(drafts))
-        cure = f"--out {report.GALLERY} would replace its pictures"
-        print(f"drawn in {report.DRAFTS} (preset {why}), the gallery is as it was: {cure}")
-    return 1 if failed else 0
+    return _conclude(sorted(ran, key=lambda made: names.index(made.study)), options)
 
 
 def _config(study: Study, options: argparse.Namespace, rest: list[str]) -> Any:
@@ -98,55 +91,28 @@ def _config(study: Study, options: argparse.Namespace, rest: list[str]) -> Any:
         config = tyro.cli(
             type(config), default=config, args=rest, prog=study.name, description=study.caption
         )
-    return config if options.seeds is None else dataclasses.replace(config, seeds=options.seeds)
+    return turns.replicated(config, options)
 
 
-def _one(study: Study, config: Any, bench: Bench, options: argparse.Namespace) -> Result | None:
-    """Run one study and write what it gave; None where its input is missing."""
-    store = None if bench.store is None else bench.store / study.name
-    begun = time.perf_counter()
-    if not options.quiet:
-        print(f"{study.name}: {study.title}", file=sys.stderr)
-    own = dataclasses.replace(bench, store=store)
-    try:
-        result = conduct(study, config, own, preset=options.preset)
-    except MissingInput as reason:
-        print(f"{study.name}: skipped, {reason}")
-        return None
-    files = report.write(result, options.out or report.place(result))
-    seconds = time.perf_counter() - begun
-    print(f"{study.name}: {files[0]}, {files[1].name} ({seconds:.0f} s)", file=sys.stderr)
-    return result
+def _jobs(options: argparse.Namespace, studies: int) -> int:
+    """Return how many studies run at once: one on an accelerator, whose memory each would take."""
+    jobs = options.jobs or (crew.usual() if jax.default_backend() == "cpu" else 1)
+    return min(jobs, studies)
 
 
-def _table(results: list[Result]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    colours = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow"}
-    table = Table("study", "claim", "kind", "measured", "verdict", "control")
-    for result in results:
-        for v in result.verdicts:
-            said, measured = v.main.verdict.value, v.main.measured
-            controlled = v.control.verdict.value
-            table.add_row(
-                result.study.name,
-                v.claim.name,
-                v.claim.kind,
-                "" if measured is None else f"{measured:.3g}",
-                f"[{colours.get(said, 'white')}]{said}[/]",
-                f"[{'green' if controlled == 'refuted' else 'red'}]{controlled}[/]",
-            )
-    console = Console()
-    console.print(table)
-    for result in results:
-        for name, lanes in result.uncertified.items():
-            if lanes:
-                console.print(f"{result.study.name}: {lanes} lanes of {name} are not certified")
-        for v in result.verdicts:
-            if v.lost:
-                console.print(f"{result.study.name} / {v.claim.name}: {v.lost} numbers not finite")
-            if not v.ok or v.main.verdict == "inconclusive":
-                console.print(f"{result.study.name} / {v.claim.name}: {v.main.detail}")
-            if v.control.verdict != "refuted":
-                console.print(f"{result.study.name} / {v.claim.name}, control: {v.control.detail}")
+def _conclude(ran: list[Summary], options: argparse.Namespace) -> int:
+    """Print the table and what decides the exit status; return that."""
+    if not ran:
+        print("exit status 1 because no study ran")
+        return 1
+    summary.show(ran)
+    failed = [made.study for made in ran if not made.ok]
+    if failed:
+        small = "; smoke is too small to judge by" if options.preset == "smoke" else ""
+        print(f"exit status 1 because of {', '.join(failed)}, see above{small}")
+    drafts = {made.draft for made in ran if made.draft}
+    if drafts and options.out is None:
+        why = "; ".join(sorted(drafts))
+        cure = f"--out {report.GALLERY} would replace its pictures"
+        print(f"drawn in {report.DRAFTS} (preset {why}), the gallery is as it was: {cure}")
+    return 1 if failed else 0

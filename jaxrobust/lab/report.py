@@ -74,15 +74,8 @@ def said(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def write(result: Result, out: Path) -> list[Path]:
-    """Write NAME.png, NAME.json, NAME.md if there is a table, and the gallery README.md.
-
-    Each is written whole or not at all.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise OSError(f"out {out} is a file: give a folder") from None
+def files(result: Result) -> dict[str, bytes]:
+    """Return NAME.png, NAME.json, and NAME.md if there is a table: file name -> content."""
     name = result.study.name
     record = {
         "name": name,
@@ -98,13 +91,24 @@ def write(result: Result, out: Path) -> list[Path]:
     if result.table is not None:
         record["table"] = f"{name}.md"
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    files = {out / f"{name}.png": result.picture, out / f"{name}.json": text.encode()}
+    made = {f"{name}.png": result.picture, f"{name}.json": text.encode()}
     if result.table is not None:
-        files[out / record["table"]] = f"# {result.study.title}\n\n{result.table}".encode()
-    for path, content in files.items():
-        _replace(path, content)
+        made[record["table"]] = f"# {result.study.title}\n\n{result.table}".encode()
+    return made
+
+
+def write(made: dict[str, bytes], out: Path) -> None:
+    """Write the files of a result and the gallery README.md, each whole or not at all.
+
+    For one process at a time in a folder: the gallery is that of the records that lie there.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise OSError(f"out {out} is a file: give a folder") from None
+    for name, content in made.items():
+        _replace(out / name, content)
     _replace(out / "README.md", gallery(out).encode())
-    return [*files, out / "README.md"]
 
 
 def gallery(out: Path) -> str:

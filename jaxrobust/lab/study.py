@@ -80,6 +80,11 @@ class Study:
         `plot(dataset, config) -> Figure`, from `lab.figure.panels`.
     table
         `table(dataset, config) -> str`, Markdown for NAME.md beside the picture, or None.
+    alone
+        Whether it times things: where studies run side by side, nothing runs beside this one.
+    cost
+        Rough seconds of one core that the laptop preset takes, if more than a minute: where
+        studies run side by side, the longest begin first.
     """
 
     name: str
@@ -90,6 +95,8 @@ class Study:
     claims: Callable[[xarray.Dataset, Any], Sequence[Claim]]
     plot: Callable[[xarray.Dataset, Any], Figure]
     table: Callable[[xarray.Dataset, Any], str] | None = None
+    alone: bool = False
+    cost: float = 0.0
 
     def __post_init__(self):
         if not self.name.isidentifier():

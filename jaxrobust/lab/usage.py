@@ -30,6 +30,9 @@ def parser(known: dict[str, Study], one: bool) -> argparse.ArgumentParser:
     if not one:
         which = "studies (all of them by default), or: list, or: list NAME for what it claims"
         made.add_argument("names", nargs="*", help=which)
+        many = "studies at once, in a process each; default: one a core, and for 4 GiB of memory"
+        made.add_argument("--jobs", type=int, help=many)
+    made.set_defaults(jobs=None)
     presets = (*PRESETS, LONG)
     made.add_argument("--preset", choices=presets, default="laptop", help="default: laptop")
     made.add_argument("--seeds", type=int, help="replicates; default: the preset's")

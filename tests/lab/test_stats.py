@@ -33,7 +33,7 @@ def coverage(interval, truth):
 
 
 @pytest.mark.parametrize(
-    "name", ["stats", "judgement", "exact", "means", "trends", "claim"], ids=str
+    "name", ["stats", "judgement", "exact", "means", "trends", "claim", "crew"], ids=str
 )
 def test_docstring_examples_run(name):
     result = doctest.testmod(importlib.import_module(f"jaxrobust.lab.{name}"))

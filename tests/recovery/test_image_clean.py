@@ -56,6 +56,7 @@ def test_mistakes_and_divergence_are_told_in_a_line():
     for change, words in (
         ({"pace": 0.0}, "pace must lie in"),
         ({"lr": -1.0}, "lr must lie in"),
+        ({"width": 0}, "width must be a whole number"),
         ({"every": 4}, "every must divide the 9 steps"),
         ({"scales": 4}, "picture has height 10, and 4 scales need more than 16: take fewer scales"),
         ({"pace": 1e30}, "not finite after 3 steps: take a smaller lr than 1"),
@@ -63,3 +64,13 @@ def test_mistakes_and_divergence_are_told_in_a_line():
         with pytest.raises(ValueError, match=words) as e:
             long.clean(noisy(), **(SMALL | change))
         assert "\n" not in str(e.value)
+    key = jax.random.key(0)
+    long._told(jax.random.PRNGKey(0), "run", print)
+    for told, words in (
+        ((3, None, None), "key must be one key, got int"),
+        ((jax.random.split(key), None, None), "key must be one key, got key<fry> of shape"),
+        ((key, 3, None), "folder must be a path, got 3"),
+        ((key, None, True), "progress must be a function of .*, got True"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            long._told(*told)

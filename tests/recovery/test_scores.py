@@ -53,6 +53,8 @@ def test_refusals():
         (lambda: psnr(a, a.T), r"b must have the shape of a, \(6, 20\), got \(20, 6\)"),
         (lambda: psnr(a[0], a[0]), "a must have shape"),
         (lambda: psnr(a, np.full_like(a, np.nan)), "b has 120 non-finite"),
+        (lambda: psnr(a, a + 200), "b must lie in .*, got 200: divide by its white, 255"),
+        (lambda: ssim(a.astype(np.uint8), a), "a must be floats in .*, got uint8: divide"),
         (lambda: ssim(a, a), "a must be at least 7 x 7"),
         (lambda: ssim(a, a, window="box"), "window must be"),
     ):

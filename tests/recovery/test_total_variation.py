@@ -110,6 +110,16 @@ def test_invariances():
     np.testing.assert_allclose(grey.x[..., 0], alone.x, atol=1e-3)
 
 
+def test_neither_scale_nor_offset_costs_the_certificate():
+    y = RNG.random((9, 8)).astype(np.float32)
+    plain = total_variation(y, 0.8, tol=1e-3)
+    for scale, offset, error in ((1e-30, 0.0, 1e-5), (1e30, 0.0, 1e-5), (1.0, 1e4, 0.02)):
+        got = total_variation(np.float32(scale) * y + np.float32(offset), 0.8, tol=1e-3)
+        assert got.status == Status.CERTIFIED
+        assert got.iterations > 0
+        np.testing.assert_allclose((got.x - offset) / scale, plain.x, atol=error)
+
+
 def test_the_gap_is_that_of_the_two_points():
     """It holds for any pair, written out by the dual's definition, and is not far too large."""
     y = RNG.random((5, 6))
@@ -149,6 +159,7 @@ def test_status_codes_and_refusals():
         (lambda: total_variation(y[0]), "picture must have shape"),
         (lambda: total_variation(y, tol=0.0), "tol must lie in"),
         (lambda: total_variation(y, steps=0), "steps must be a whole number"),
+        (lambda: total_variation(y, tol=np.full(2, 0.1)), "tol must be one number"),
     ):
         with pytest.raises(ValueError, match=words):
             bad()

@@ -74,9 +74,13 @@ def numbers(name: str, source: Any) -> np.ndarray:
     if isinstance(source, jax.Array) and jnp.issubdtype(source.dtype, jnp.bfloat16):
         source = source.astype(jnp.float32)
     try:
-        return np.asarray(source)
+        values = np.asarray(source)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{name} is not an array of numbers: {error}") from None
+    if values.ndim == 0 and values.dtype.kind not in "biufc":
+        kind = type(source).__name__
+        raise ValueError(f"{name} must be a path, an image of Pillow or an array, got {kind}")
+    return values
 
 
 def unit(name: str, values: np.ndarray) -> np.ndarray:
@@ -119,7 +123,7 @@ def _shape(name: str, values: np.ndarray) -> None:
         return
     cure = f"give shape {_picture.SHAPES}, at most 4 channels"
     if values.ndim == 3 and shape[0] in (1, 3, 4):
-        cure = "channels come last, use np.moveaxis(picture, 0, -1)"
+        cure = "channels come last, at most 4: np.moveaxis(picture, 0, -1) where they are first"
     elif values.ndim in (3, 4):
         cure = "give one picture of a stack, as picture[0]"
     raise ValueError(f"{name} has shape {shape}: {cure}")

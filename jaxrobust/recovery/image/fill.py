@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
@@ -26,8 +27,9 @@ def fill(
     The picture's own black and white are then filled too. For noise that can be told only by what
     is around it, as random-valued impulses, this function is of no use unless `seen` is known.
 
-    `picture` has shape (height, width) or (height, width, channels), `seen` (booleans) the same;
-    `sigma` > 0 is in pixels. Refuses a channel of which nothing is seen; there NaN in traced code.
+    `picture` in [0, 1] has shape (height, width) or (height, width, channels), `seen` (booleans)
+    the same; `sigma` > 0 is in pixels. Refuses a channel of which nothing is seen; there NaN in
+    traced code.
 
     Source: normalised convolution, Knutsson and Westin, CVPR 1993.
 
@@ -36,7 +38,9 @@ def fill(
     >>> float(abs(fill(hurt) - 0.25).max())
     0.0
     """
-    picture = _picture.real("picture", picture)
+    picture = _picture.unit("picture", picture)
+    if np.shape(sigma) == picture.shape:
+        raise ValueError("sigma must be one number, got the picture's shape: give a mask as seen=")
     sigma = _check.number("sigma", sigma, dtype=picture.dtype)
     mask = (picture > 0) & (picture < 1) if seen is None else _mask(seen, picture.shape)
     known = _check.concrete(mask.any(axis=(0, 1)))
@@ -82,10 +86,13 @@ def _gaussian(n: int, sigma: Array) -> Array:
 
 
 def _mask(seen: Any, shape: tuple[int, ...]) -> Bool[Array, "*shape"]:
-    array = jnp.asarray(seen)
+    try:
+        array = seen if isinstance(seen, jax.Array) else np.asarray(seen)
+    except ValueError as error:
+        raise ValueError(f"seen is not an array of booleans: {error}") from None
     if array.dtype != bool or array.shape != shape:
         raise ValueError(
             f"seen must hold booleans of the picture's shape {shape}, got {array.dtype} of "
             f"{array.shape}"
         )
-    return array
+    return jnp.asarray(array)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
@@ -79,8 +80,9 @@ def clean(
     """
     before = pictures.read(picture)
     plan, key = Plan(steps, every), jax.random.key(0) if key is None else key
-    _check.positive("pace", pace)
-    _check.positive("lr", lr)
+    pace, lr = float(_check.number("pace", pace)), float(_check.number("lr", lr))
+    width = _check.count("width", width)
+    _told(key, folder, progress)
     y = fitted(before, _check.count("scales", scales))
     begin, segment = _compiled(y.shape, width, scales, every)
     rates = tuple(jnp.asarray(x, y.dtype) for x in fit.dop(y.size, pace, lr)[:2])
@@ -102,6 +104,23 @@ def clean(
     found = Cleaned(before, _like(before, still), _like(before, corruption), past)
     kept.draw(found)
     return found
+
+
+def _told(key: Any, folder: Any, progress: Any) -> None:
+    """Refuse what is no key, no folder and no function."""
+    kind, shape = getattr(key, "dtype", type(key).__name__), getattr(key, "shape", ())
+    known = isinstance(key, jax.Array) and (
+        jnp.issubdtype(kind, jax.dtypes.prng_key) or kind == jnp.uint32
+    )
+    if not known or jax.random.key_data(key).ndim != 1:
+        raise ValueError(f"key must be one key, got {kind} of shape {shape}: jax.random.key(0)")
+    if not isinstance(folder, str | os.PathLike | None):
+        raise ValueError(f"folder must be a path, got {folder!r:.40}: give its name as text")
+    if progress is not None and not callable(progress):
+        raise ValueError(
+            f"progress must be a function of (done, steps, picture), got {progress!r:.40}: give "
+            "print, or leave it out"
+        )
 
 
 def fitted(picture: Float[np.ndarray, "*shape"], scales: int) -> Float[Array, "H W C"]:

@@ -98,6 +98,8 @@ def save(path: str | os.PathLike[str], picture: ArrayLike) -> Path:
     Values are rounded to 255ths. The file appears under its name only when it is whole: it is
     written beside it and renamed. `picture` as `read` returns it; the name must end in .png.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"path must be a file's name, got {path!r:.40}: the picture comes second")
     path, values = Path(path), read(picture)
     if path.suffix.lower() != ".png":
         raise ValueError(f"path must end in .png, got {path.name!r:.60}: other formats lose detail")
@@ -162,7 +164,7 @@ def sample(name: str, size: int | None = 64, *, whole: bool = False) -> Picture:
     """
     from skimage.transform import resize  # slow to import
 
-    if name not in _SAMPLES:
+    if not isinstance(name, str) or name not in _SAMPLES:
         raise ValueError(f"name must be one of {', '.join(SAMPLES)}, got {name!r:.40}")
     file, square = _SAMPLES[name]
     with resources.as_file(resources.files("skimage") / "data" / file) as path:

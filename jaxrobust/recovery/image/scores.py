@@ -53,7 +53,7 @@ def ssim(a: ArrayLike, b: ArrayLike, *, window: str = "uniform") -> Float[Array,
     (1.0, True)
     """
     a, b = _pair(a, b)
-    if window not in _WINDOWS:
+    if not isinstance(window, str) or window not in _WINDOWS:
         raise ValueError(f'window must be "uniform" or "gaussian", got {window!r:.40}')
     side = len(_WINDOWS[window][0])
     if min(a.shape[:2]) < side:
@@ -89,7 +89,7 @@ def _averages(weights: np.ndarray, n: int, dtype: Any) -> Array:
 
 
 def _pair(a: Any, b: Any) -> tuple[Array, Array]:
-    a, b = _picture.real("a", a), _picture.real("b", b)
+    a, b = _picture.unit("a", a), _picture.unit("b", b)
     if a.shape != b.shape:
         raise ValueError(f"b must have the shape of a, {a.shape}, got {b.shape}")
     dtype = max(a.dtype, b.dtype, key=lambda kind: jnp.finfo(kind).bits)

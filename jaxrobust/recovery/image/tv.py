@@ -30,7 +30,7 @@ from jaxrobust.recovery.image import _picture
 
 _NORM = 8.0  # |D|^2 is below it, in two dimensions
 _RELAX = 1.8  # below 2; 1 is the plain method
-_SHARE = 0.06  # of contrast / weight: the primal step; found best on photographs, within a third
+_SHARE = 0.06  # of 1 / weight: the primal step; found best on photographs, within a third
 _BLOCK = 50  # steps from one reading of the gap to the next
 
 
@@ -52,7 +52,7 @@ def total_variation(
     weight: ArrayLike = 1.0,
     *,
     vectorial: bool = False,
-    tol: float = 1e-4,
+    tol: ArrayLike = 1e-4,
     steps: int = 10_000,
 ) -> TotalVariation:
     """Minimise weight TV(x) + |x - picture|_1: the right fit for impulses, which l1 forgives.
@@ -61,7 +61,8 @@ def total_variation(
     channels share one norm, so that edges lie at the same place in all. A larger `weight` smooths
     more: up to 1 / (2 + sqrt 2) = .29 nothing changes, whatever the picture; a square of a side
     below about 4 weight goes, a stripe narrower than 2 weight; for a large weight the median of
-    each channel remains. The model knows no contrast: the answer to a y + b is a x + b.
+    each channel remains. The model knows no contrast: the answer to a y + b is a x + b. It is
+    solved at contrast 1 about 0, of which the certificate speaks; x is rounded back from there.
 
     `picture` has shape (height, width) or (height, width, channels), `weight` > 0. Ends at a
     relative gap of `tol` or after `steps`, rounded up to fifties; what falls short says so in
@@ -79,18 +80,20 @@ def total_variation(
     """
     y = _picture.real("picture", picture)
     weight = _check.number("weight", weight, dtype=y.dtype)
-    if not 0 < tol < 1:
-        raise ValueError(f"tol must lie in (0, 1), got {tol!r:.40}")
+    tol = _check.number("tol", tol, 1.0, dtype=y.dtype)
     return _solve(y, weight, tol, _check.count("steps", steps), vectorial)
 
 
 @partial(jax.jit, static_argnums=4)
 def _solve(
-    y: Array, weight: Array, tol: ArrayLike, steps: ArrayLike, vectorial: bool
+    picture: Array, weight: Array, tol: Array, steps: ArrayLike, vectorial: bool
 ) -> TotalVariation:
-    low, high = y.min(axis=(0, 1), keepdims=True), y.max(axis=(0, 1), keepdims=True)
-    contrast = jnp.max(high - low)
-    tau = _SHARE * jnp.where(contrast > 0, contrast, 1.0) / weight
+    # At contrast 1 about 0: squares of tiny differences vanish, an offset takes all digits.
+    middle, contrast = picture.min() / 2 + picture.max() / 2, jnp.ptp(picture)
+    contrast = jnp.where(contrast == 0, 1.0, contrast)
+    y = (picture - middle) / contrast
+    low, high = _range(y)
+    tau = _SHARE / weight
     sigma = 1 / (_NORM * tau)
 
     def method(x: Array, p: Array) -> tuple[Array, Array]:
@@ -123,7 +126,12 @@ def _solve(
     status = jnp.where(at_limit, Status.ROUNDING_LIMIT, Status.NOT_CONVERGED)
     status = jnp.where(certain <= tol, Status.CERTIFIED, status)
     status = jnp.where(jnp.isfinite(certain), status, Status.NOT_FINITE)
+    x = jnp.clip(middle + contrast * x, *_range(picture))
     return TotalVariation(x, p, certain, status, done)
+
+
+def _range(y: Array) -> tuple[Array, Array]:
+    return y.min(axis=(0, 1), keepdims=True), y.max(axis=(0, 1), keepdims=True)
 
 
 def _differences(x: Array) -> Array:
