@@ -210,6 +210,7 @@ study = lab.Study(
             seeds=3,
         ),
     },
+    cost=220,
     simulate=simulate,
     claims=claims,
     plot=_table_plot.draw,
