@@ -84,5 +84,5 @@ def test_the_example_on_matrices_runs():
     exec(compile(block, "README", "exec"), names)
     truth = names["wrong"].X
     assert abs(names["found"].X - truth).max() < 1e-5
-    assert ((names["ours"].X[-1] - truth) ** 2).mean() < 0.05**2 * (truth**2).mean()
+    assert ((names["ours"].X[-1] - truth) ** 2).mean() < 0.1**2 * (truth**2).mean()
     assert 0 <= names["found"].gap < 1e-8
